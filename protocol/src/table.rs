@@ -1,0 +1,146 @@
+//! The `api!` macro: a message reads like Kafka's own schema, and this writes its code.
+
+/// Declares one API: a request, its response, and the structs inside them.
+///
+/// A field reads `name: Type [versions] = default`. The versions are in Kafka's own spelling, `7+`
+/// or `0-12`, and may be followed by `tag 0` for a tagged field and `null 3+` for a field that can be
+/// null only from that version on. `must` in front marks a field whose loss would change the
+/// meaning of the message: where it is set and the version has no such field, encoding is refused.
+/// A field without versions is in all of them.
+macro_rules! api {
+    (
+        $request:ident => $response:ident,
+        key $key:literal, versions $min:literal - $max:literal $(, flexible $flex:literal +)?;
+        $($structs:tt)*
+    ) => {
+        impl $crate::wire::Request for $request {
+            const KEY: i16 = $key;
+            const NAME: &'static str = {
+                let (name, _) = stringify!($request).split_at(stringify!($request).len() - 7);
+                name
+            };
+            const VERSIONS: std::ops::RangeInclusive<i16> = $min..=$max;
+            const FLEXIBLE: i16 = api!(@or $($flex)?; i16::MAX);
+            type Response = $response;
+        }
+        api! { @structs $($structs)* }
+    };
+
+    (@structs $(
+        $(#[$meta:meta])*
+        struct $name:ident {
+            $( $(#[$doc:meta])* $field:ident : $ty:ty $([$($spec:tt)+])? $(= $default:expr)? ),* $(,)?
+        }
+    )*) => { $(
+        $(#[$meta])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "the names are Kafka's own; what they do not say is documented")]
+        pub struct $name { $( $(#[$doc])* pub $field: $ty ),* }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self { $( $field: api!(@or $($default)?; <$ty>::default()) ),* }
+            }
+        }
+
+        impl $crate::wire::Struct for $name {}
+
+        impl $crate::wire::Wire for $name {
+            const TYPE: $crate::wire::Type = $crate::wire::Type::Struct(&[$(
+                $crate::wire::Field {
+                    name: stringify!($field),
+                    spec: api!(@spec $($($spec)+)?),
+                    ty: <$ty as $crate::wire::Wire>::TYPE,
+                }
+            ),*]);
+
+            fn encode(&self, w: &mut $crate::wire::Writer) {
+                let v = w.version();
+                let mut tags = 0;
+                $(
+                    let spec = const { api!(@spec $($($spec)+)?) };
+                    let is_default = || self.$field == api!(@or $($default)?; <$ty>::default());
+                    w.field(stringify!($field));
+                    if !spec.has(v) {
+                        if spec.must && !is_default() {
+                            w.refuse($crate::wire::EncodeErrorKind::NoSuchField);
+                        }
+                    } else if v < spec.null && $crate::wire::Wire::is_null(&self.$field) {
+                        w.refuse($crate::wire::EncodeErrorKind::NoNull);
+                    } else if spec.tag.is_none() {
+                        $crate::wire::Wire::encode(&self.$field, w);
+                    } else if !is_default() {
+                        tags += 1;
+                    }
+                )*
+                if w.flexible() {
+                    w.uvarint(tags);
+                    $( if let Some(tag) = const { api!(@spec $($($spec)+)?).tag } {
+                        if api!(@spec $($($spec)+)?).has(v)
+                            && self.$field != api!(@or $($default)?; <$ty>::default())
+                        {
+                            w.tagged(tag, &self.$field);
+                        }
+                    } )*
+                }
+            }
+
+            fn decode(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::DecodeError> {
+                let v = r.version();
+                let mut this = Self::default();
+                $( if const { api!(@spec $($($spec)+)?).tag.is_none() }
+                    && const { api!(@spec $($($spec)+)?) }.has(v)
+                {
+                    this.$field = $crate::wire::Wire::decode(r)
+                        .map_err(|e| e.in_field(stringify!($field)))?;
+                } )*
+                if r.flexible() {
+                    r.tagged(|tag, r| {
+                        $( if const { api!(@spec $($($spec)+)?) }.is_tag(tag, v) {
+                            this.$field = $crate::wire::Wire::decode(r)
+                                .map_err(|e| e.in_field(stringify!($field)))?;
+                            return Ok(true);
+                        } )*
+                        Ok(false)
+                    })?;
+                }
+                Ok(this)
+            }
+        }
+
+        #[cfg(any(test, feature = "any"))]
+        impl $crate::wire::any::Any for $name {
+            fn any(g: &mut $crate::wire::any::Gen) -> Self {
+                let mut this = Self::default();
+                $( if g.enter(api!(@spec $($($spec)+)?)) {
+                    this.$field = $crate::wire::any::Any::any(g);
+                } )*
+                this
+            }
+        }
+    )* };
+
+    (@or $given:expr; $fallback:expr) => { $given };
+    (@or ; $fallback:expr) => { $fallback };
+
+    (@spec) => { $crate::wire::Spec::ALL };
+    (@spec must $($rest:tt)*) => {
+        $crate::wire::Spec { must: true, ..api!(@spec $($rest)*) }
+    };
+    (@spec tag $n:literal $($rest:tt)*) => {
+        $crate::wire::Spec { tag: Some($n), ..api!(@spec $($rest)*) }
+    };
+    (@spec null $n:literal + $($rest:tt)*) => {
+        $crate::wire::Spec { null: $n, ..api!(@spec $($rest)*) }
+    };
+    (@spec $lo:literal + $($rest:tt)*) => {
+        $crate::wire::Spec { min: $lo, ..api!(@spec $($rest)*) }
+    };
+    (@spec $lo:literal - $hi:literal $($rest:tt)*) => {
+        $crate::wire::Spec { min: $lo, max: $hi, ..api!(@spec $($rest)*) }
+    };
+    (@spec $only:literal $($rest:tt)*) => {
+        $crate::wire::Spec { min: $only, max: $only, ..api!(@spec $($rest)*) }
+    };
+}
+pub(crate) use api;

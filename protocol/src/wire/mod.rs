@@ -1,0 +1,61 @@
+//! How Kafka spells values on the wire.
+//!
+//! A [`Wire`] value has one spelling per message version. [`Writer`] appends values in that
+//! spelling and shares large payloads instead of copying them; [`Reader`] takes them off a frame
+//! and hands out slices of it. Neither knows any message: those are the tables in
+//! [`messages`](crate::messages), written with the `api!` macro.
+//!
+//! Whatever a peer claims about lengths and counts is held against the bytes that are there before
+//! anything is reserved (rule 12).
+
+#[cfg(any(test, feature = "any"))]
+pub mod any;
+mod error;
+mod reader;
+mod schema;
+mod types;
+mod writer;
+
+pub use error::{DecodeError, DecodeErrorKind, EncodeError, EncodeErrorKind};
+pub use reader::Reader;
+pub use schema::{Field, Spec, Type};
+pub use writer::Writer;
+
+/// A value that has one spelling per message version.
+pub trait Wire: Sized {
+    /// What this value is in Kafka's schema language.
+    const TYPE: Type;
+
+    /// Appends the value. What the version cannot carry is noted in the writer and comes out of
+    /// [`Writer::finish`].
+    fn encode(&self, w: &mut Writer);
+
+    /// Takes one value off the frame.
+    ///
+    /// # Errors
+    /// When the bytes are not a value of this type; the error says at which byte and field.
+    fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
+
+    /// Whether this is the null of a nullable type.
+    #[inline]
+    fn is_null(&self) -> bool {
+        false
+    }
+}
+
+/// A struct from an `api!` table; only these can be null as a whole.
+pub trait Struct: Wire {}
+
+/// A request, how its versions are numbered, and what answers it.
+pub trait Request: Struct + Default + std::fmt::Debug + Send + 'static {
+    /// The API key.
+    const KEY: i16;
+    /// Kafka's name of the API, such as `Fetch`.
+    const NAME: &'static str;
+    /// The versions this crate speaks.
+    const VERSIONS: std::ops::RangeInclusive<i16>;
+    /// The first version with compact lengths and tagged fields (KIP-482); `i16::MAX` for none.
+    const FLEXIBLE: i16;
+    /// What the broker answers.
+    type Response: Struct + Default + std::fmt::Debug + Send + 'static;
+}
