@@ -12,6 +12,7 @@
 mod error_code;
 pub mod frame;
 pub mod messages;
+pub mod records;
 mod table;
 pub mod wire;
 

@@ -1,0 +1,289 @@
+//! The four compressions of Kafka, both ways, without C.
+//!
+//! A [`Compressor`] and a [`Decompressor`] are kept and reused: their tables cost more to set up
+//! than a small batch costs to pack. Every decompression has a limit, since the size of what is
+//! compressed bounds nothing.
+
+mod gzip;
+mod lz4;
+mod snappy;
+mod zstd;
+
+use std::{fmt, io::Read, str::FromStr};
+
+use bytes::Bytes;
+
+use super::RecordErrorKind;
+
+/// The most a batch may decompress to, whatever limit is set: what a Java client could hold.
+pub const MAX_DECOMPRESSED: usize = i32::MAX as usize;
+
+/// How the records of a batch are compressed (`compression.type`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Compression {
+    /// Not at all.
+    #[default]
+    None,
+    /// gzip, the widest known and slowest.
+    Gzip,
+    /// Snappy in the xerial framing, as the Java client writes it.
+    Snappy,
+    /// LZ4 frames of independent 64 KiB blocks, the only kind Java reads.
+    Lz4,
+    /// Zstandard (KIP-110): the best ratio; needs brokers of 2.1 and later.
+    Zstd,
+}
+
+impl Compression {
+    /// All of them, by id.
+    pub const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
+
+    /// The number in a batch's attributes.
+    #[must_use]
+    pub const fn id(self) -> u8 {
+        self as u8
+    }
+
+    /// The compression of this number.
+    #[must_use]
+    pub fn from_id(id: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(id)).copied()
+    }
+
+    /// Kafka's name of it, as in `compression.type`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Gzip => "gzip",
+            Self::Snappy => "snappy",
+            Self::Lz4 => "lz4",
+            Self::Zstd => "zstd",
+        }
+    }
+
+    /// The levels that can be asked for, and the one that is used when none is; `None` where there
+    /// are no levels (`compression.gzip.level`, `compression.zstd.level`, KIP-390).
+    #[must_use]
+    pub const fn levels(self) -> Option<(std::ops::RangeInclusive<i32>, i32)> {
+        match self {
+            Self::Gzip => Some((1..=9, 6)),
+            Self::Zstd => Some((-131_072..=22, 3)),
+            Self::None | Self::Snappy | Self::Lz4 => None,
+        }
+    }
+}
+
+impl fmt::Display for Compression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// A name that is no compression.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownCompression(String);
+
+impl fmt::Display for UnknownCompression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{:?} is no compression; there are none, gzip, snappy, lz4 and zstd",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for UnknownCompression {}
+
+impl FromStr for Compression {
+    type Err = UnknownCompression;
+
+    fn from_str(name: &str) -> Result<Self, UnknownCompression> {
+        let found = Self::ALL.into_iter().find(|c| c.name() == name);
+        found.ok_or_else(|| UnknownCompression(name.to_owned()))
+    }
+}
+
+/// A compressor that failed; says which and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CompressError {
+    /// The codec.
+    pub compression: Compression,
+    /// What it said.
+    pub message: String,
+}
+
+impl fmt::Display for CompressError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} compression failed: {}",
+            self.compression, self.message
+        )
+    }
+}
+
+impl std::error::Error for CompressError {}
+
+/// Compresses one batch after another.
+#[derive(Debug)]
+pub struct Compressor {
+    compression: Compression,
+    packer: Packer,
+}
+
+enum Packer {
+    None,
+    Gzip(u32),
+    Snappy(Box<snap::raw::Encoder>),
+    Lz4,
+    Zstd(Box<rust_zstd::Compressor>),
+}
+
+impl fmt::Debug for Packer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Packer")
+    }
+}
+
+impl Compressor {
+    /// A compressor; a level out of [`Compression::levels`] is brought to the nearest in it.
+    #[must_use]
+    pub fn new(compression: Compression, level: Option<i32>) -> Self {
+        let level = compression.levels().map_or(0, |(all, default)| {
+            level.unwrap_or(default).clamp(*all.start(), *all.end())
+        });
+        let packer = match compression {
+            Compression::None => Packer::None,
+            Compression::Gzip => Packer::Gzip(level.unsigned_abs()),
+            Compression::Snappy => Packer::Snappy(Box::new(snap::raw::Encoder::new())),
+            Compression::Lz4 => Packer::Lz4,
+            Compression::Zstd => Packer::Zstd(Box::new(zstd::compressor(level))),
+        };
+        Self {
+            compression,
+            packer,
+        }
+    }
+
+    /// What it compresses with.
+    #[must_use]
+    pub const fn compression(&self) -> Compression {
+        self.compression
+    }
+
+    /// Appends `data`, compressed, to `out`.
+    ///
+    /// # Errors
+    /// When the codec fails, which it does for no input.
+    pub fn compress(&mut self, data: &[u8], out: &mut Vec<u8>) -> Result<(), CompressError> {
+        let result = match &mut self.packer {
+            Packer::None => {
+                out.extend_from_slice(data);
+                Ok(())
+            }
+            Packer::Gzip(level) => gzip::compress(data, *level, out),
+            Packer::Snappy(encoder) => snappy::compress(encoder, data, out),
+            Packer::Lz4 => lz4::compress(data, out),
+            Packer::Zstd(compressor) => {
+                zstd::compress(compressor, data, out);
+                Ok(())
+            }
+        };
+        result.map_err(|message| CompressError {
+            compression: self.compression,
+            message,
+        })
+    }
+}
+
+/// Decompresses one batch after another, of any codec.
+pub struct Decompressor {
+    limit: usize,
+    zstd: Option<Box<rust_zstd::Decompressor>>,
+}
+
+impl fmt::Debug for Decompressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Decompressor")
+            .field("limit", &self.limit)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Default for Decompressor {
+    fn default() -> Self {
+        Self::new(MAX_DECOMPRESSED)
+    }
+}
+
+impl Decompressor {
+    /// A decompressor that refuses to make more than `limit` bytes of one batch.
+    #[must_use]
+    pub fn new(limit: usize) -> Self {
+        Self {
+            limit: limit.min(MAX_DECOMPRESSED),
+            zstd: None,
+        }
+    }
+
+    /// Decompresses what one batch holds. Memory grows with what comes out, not with what a header
+    /// inside claims.
+    ///
+    /// # Errors
+    /// When the data is damaged or the limit is passed.
+    pub fn decompress(
+        &mut self,
+        compression: Compression,
+        data: &Bytes,
+    ) -> Result<Bytes, RecordErrorKind> {
+        let limit = self.limit;
+        let result = match compression {
+            Compression::None => return Ok(data.clone()),
+            Compression::Gzip => gzip::decompress(data, limit),
+            Compression::Snappy => snappy::decompress(data, limit),
+            Compression::Lz4 => lz4::decompress(data, limit),
+            Compression::Zstd => zstd::decompress(self.zstd.get_or_insert_default(), data, limit),
+        };
+        match result {
+            Ok(bytes) => Ok(bytes.into()),
+            Err(Unpack::TooLarge) => Err(RecordErrorKind::TooLarge { limit }),
+            Err(Unpack::Damaged(message)) => Err(RecordErrorKind::Decompress {
+                compression,
+                message,
+            }),
+        }
+    }
+}
+
+/// Why something does not decompress.
+enum Unpack {
+    TooLarge,
+    Damaged(String),
+}
+
+impl Unpack {
+    fn damaged(error: impl fmt::Display) -> Self {
+        Self::Damaged(error.to_string())
+    }
+}
+
+/// Reads a decoder to its end, or to the limit.
+fn read_all(decoder: impl Read, out: &mut Vec<u8>, limit: usize) -> Result<(), Unpack> {
+    let room = limit.saturating_sub(out.len()) as u64;
+    decoder
+        .take(room + 1)
+        .read_to_end(out)
+        .map_err(Unpack::damaged)?;
+    if out.len() > limit {
+        Err(Unpack::TooLarge)
+    } else {
+        Ok(())
+    }
+}
+
+/// What a compressed batch is likely to come to, to reserve at first.
+fn first_guess(packed: usize, limit: usize) -> usize {
+    packed.saturating_mul(4).min(limit).min(1 << 20)
+}
