@@ -16,6 +16,9 @@ use crate::{
     wire::{DecodeError, Reader, Request, Struct, Type, Wire, Writer},
 };
 
+mod shared;
+pub use shared::*;
+
 /// Lists the APIs: a module each, [`ApiKey`], and [`APIS`].
 macro_rules! apis {
     ($($key:literal $name:ident $module:ident $request:ident)*) => {
@@ -33,7 +36,77 @@ macro_rules! apis {
 }
 
 apis! {
-    18 ApiVersions    api_versions    ApiVersionsRequest
+     0 Produce                      produce                         ProduceRequest
+     1 Fetch                        fetch                           FetchRequest
+     2 ListOffsets                  list_offsets                    ListOffsetsRequest
+     3 Metadata                     metadata                        MetadataRequest
+     8 OffsetCommit                 offset_commit                   OffsetCommitRequest
+     9 OffsetFetch                  offset_fetch                    OffsetFetchRequest
+    10 FindCoordinator              find_coordinator                FindCoordinatorRequest
+    11 JoinGroup                    join_group                      JoinGroupRequest
+    12 Heartbeat                    heartbeat                       HeartbeatRequest
+    13 LeaveGroup                   leave_group                     LeaveGroupRequest
+    14 SyncGroup                    sync_group                      SyncGroupRequest
+    15 DescribeGroups               describe_groups                 DescribeGroupsRequest
+    16 ListGroups                   list_groups                     ListGroupsRequest
+    17 SaslHandshake                sasl_handshake                  SaslHandshakeRequest
+    18 ApiVersions                  api_versions                    ApiVersionsRequest
+    19 CreateTopics                 create_topics                   CreateTopicsRequest
+    20 DeleteTopics                 delete_topics                   DeleteTopicsRequest
+    21 DeleteRecords                delete_records                  DeleteRecordsRequest
+    22 InitProducerId               init_producer_id                InitProducerIdRequest
+    23 OffsetForLeaderEpoch         offset_for_leader_epoch         OffsetForLeaderEpochRequest
+    24 AddPartitionsToTxn           add_partitions_to_txn           AddPartitionsToTxnRequest
+    25 AddOffsetsToTxn              add_offsets_to_txn              AddOffsetsToTxnRequest
+    26 EndTxn                       end_txn                         EndTxnRequest
+    27 WriteTxnMarkers              write_txn_markers               WriteTxnMarkersRequest
+    28 TxnOffsetCommit              txn_offset_commit               TxnOffsetCommitRequest
+    29 DescribeAcls                 describe_acls                   DescribeAclsRequest
+    30 CreateAcls                   create_acls                     CreateAclsRequest
+    31 DeleteAcls                   delete_acls                     DeleteAclsRequest
+    32 DescribeConfigs              describe_configs                DescribeConfigsRequest
+    33 AlterConfigs                 alter_configs                   AlterConfigsRequest
+    34 AlterReplicaLogDirs          alter_replica_log_dirs          AlterReplicaLogDirsRequest
+    35 DescribeLogDirs              describe_log_dirs               DescribeLogDirsRequest
+    36 SaslAuthenticate             sasl_authenticate               SaslAuthenticateRequest
+    37 CreatePartitions             create_partitions               CreatePartitionsRequest
+    38 CreateDelegationToken        create_delegation_token         CreateDelegationTokenRequest
+    39 RenewDelegationToken         renew_delegation_token          RenewDelegationTokenRequest
+    40 ExpireDelegationToken        expire_delegation_token         ExpireDelegationTokenRequest
+    41 DescribeDelegationToken      describe_delegation_token       DescribeDelegationTokenRequest
+    42 DeleteGroups                 delete_groups                   DeleteGroupsRequest
+    43 ElectLeaders                 elect_leaders                   ElectLeadersRequest
+    44 IncrementalAlterConfigs      incremental_alter_configs       IncrementalAlterConfigsRequest
+    45 AlterPartitionReassignments  alter_partition_reassignments   AlterPartitionReassignmentsRequest
+    46 ListPartitionReassignments   list_partition_reassignments    ListPartitionReassignmentsRequest
+    47 OffsetDelete                 offset_delete                   OffsetDeleteRequest
+    48 DescribeClientQuotas         describe_client_quotas          DescribeClientQuotasRequest
+    49 AlterClientQuotas            alter_client_quotas             AlterClientQuotasRequest
+    50 DescribeUserScramCredentials describe_user_scram_credentials DescribeUserScramCredentialsRequest
+    51 AlterUserScramCredentials    alter_user_scram_credentials    AlterUserScramCredentialsRequest
+    55 DescribeQuorum               describe_quorum                 DescribeQuorumRequest
+    57 UpdateFeatures               update_features                 UpdateFeaturesRequest
+    60 DescribeCluster              describe_cluster                DescribeClusterRequest
+    61 DescribeProducers            describe_producers              DescribeProducersRequest
+    64 UnregisterBroker             unregister_broker               UnregisterBrokerRequest
+    65 DescribeTransactions         describe_transactions           DescribeTransactionsRequest
+    66 ListTransactions             list_transactions               ListTransactionsRequest
+    68 ConsumerGroupHeartbeat       consumer_group_heartbeat        ConsumerGroupHeartbeatRequest
+    69 ConsumerGroupDescribe        consumer_group_describe         ConsumerGroupDescribeRequest
+    71 GetTelemetrySubscriptions    get_telemetry_subscriptions     GetTelemetrySubscriptionsRequest
+    72 PushTelemetry                push_telemetry                  PushTelemetryRequest
+    74 ListConfigResources          list_config_resources           ListConfigResourcesRequest
+    75 DescribeTopicPartitions      describe_topic_partitions       DescribeTopicPartitionsRequest
+    76 ShareGroupHeartbeat          share_group_heartbeat           ShareGroupHeartbeatRequest
+    77 ShareGroupDescribe           share_group_describe            ShareGroupDescribeRequest
+    78 ShareFetch                   share_fetch                     ShareFetchRequest
+    79 ShareAcknowledge             share_acknowledge               ShareAcknowledgeRequest
+    80 AddRaftVoter                 add_raft_voter                  AddRaftVoterRequest
+    81 RemoveRaftVoter              remove_raft_voter               RemoveRaftVoterRequest
+    89 StreamsGroupDescribe         streams_group_describe          StreamsGroupDescribeRequest
+    90 DescribeShareGroupOffsets    describe_share_group_offsets    DescribeShareGroupOffsetsRequest
+    91 AlterShareGroupOffsets       alter_share_group_offsets       AlterShareGroupOffsetsRequest
+    92 DeleteShareGroupOffsets      delete_share_group_offsets      DeleteShareGroupOffsetsRequest
 }
 
 /// One API as data: for whoever handles messages without knowing them, as tests, fuzz targets,

@@ -1,0 +1,377 @@
+//! The producer's decisions: which batch goes to which broker, in which order, under which sequence
+//! number, and what an answer means for it.
+//!
+//! A batch enters with [`Producer::handle_batch`] and leaves with [`Producer::poll_finished`]; in
+//! between it belongs to its partition's queue, whose front part is in flight:
+//!
+//! ```text
+//!   batches:   [ sent | sent | waiting | waiting ]
+//!                ^ head        ^ next to be sent
+//! ```
+//!
+//! Only the head may succeed or fail. When it must be retried, the partition goes back to its head
+//! and sends again from there, under the same sequence numbers, once nothing of it is in flight
+//! (rules 21, 22, 24). Batches are opaque: this machine neither compresses nor writes.
+
+mod identity;
+mod partition;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeSet, HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use ottla_protocol::{ErrorCode, records::ProducerStamp};
+
+pub use identity::InitProducerId;
+use identity::Identity;
+use partition::{Partition, Verdict};
+
+use crate::backoff::Backoff;
+
+/// How a producer behaves; the names are those of the Java client's settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `enable.idempotence`: sequence numbers keep a retry from writing twice.
+    pub idempotent: bool,
+    /// `max.in.flight.requests.per.connection`: requests per broker, and batches per partition.
+    pub max_in_flight: usize,
+    /// `max.request.size` in bytes: batches of several partitions share a request up to here.
+    pub max_request_size: usize,
+    /// `delivery.timeout.ms`: how long a batch may take from its first record to its answer.
+    pub delivery_timeout: Duration,
+    /// `retry.backoff.ms` up to `retry.backoff.max.ms`.
+    pub retry_backoff: Backoff,
+}
+
+/// A partition's place in the machine; small and stable as long as the machine lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(usize);
+
+/// One produce request that is, or was, on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(u64);
+
+/// A batch as it enters.
+#[derive(Debug)]
+pub struct Batch<B> {
+    /// Whatever the caller needs to write it.
+    pub payload: B,
+    /// Its records; at least one.
+    pub count: u32,
+    /// About how many bytes it takes on the wire.
+    pub size: usize,
+    /// When its first record was appended: the delivery timeout runs from here.
+    pub created: Instant,
+}
+
+/// A produce request to be written now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Comes back with the answer.
+    pub id: RequestId,
+    /// The broker that leads all of these partitions.
+    pub broker: i32,
+    /// One batch each of some partitions.
+    pub batches: Vec<Sent>,
+}
+
+/// One batch of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sent {
+    /// Its partition.
+    pub slot: Slot,
+    /// Which batch of the partition it is.
+    pub batch: u64,
+    /// What is to be stamped on it.
+    pub stamp: ProducerStamp,
+}
+
+/// What a broker said about one partition of a produce request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Answer {
+    /// Its error code.
+    pub error: ErrorCode,
+    /// The offset of the batch's first record; -1 where it is not known.
+    pub base_offset: i64,
+    /// The time of appending in milliseconds, -1 where the producer's timestamps stand.
+    pub log_append_time: i64,
+    /// Where the partition's log starts; -1 where it is not known.
+    pub log_start_offset: i64,
+}
+
+/// How a batch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Written, once. The offset is -1 where the broker did not say it.
+    Delivered {
+        /// The offset of the first record.
+        base_offset: i64,
+        /// The time of appending in milliseconds, -1 where the producer's timestamps stand.
+        log_append_time: i64,
+    },
+    /// Refused by the broker: not written.
+    Refused(ErrorCode),
+    /// Out of time. The error is the last one seen.
+    Expired {
+        /// Whether a broker may have written it all the same.
+        possibly_written: bool,
+        /// The last thing that was wrong.
+        last_error: Option<ErrorCode>,
+    },
+    /// The producer was closed or failed before the batch was done with.
+    Aborted {
+        /// Whether a broker may have written it all the same.
+        possibly_written: bool,
+    },
+}
+
+/// The machine; see the [module](self).
+#[derive(Debug)]
+pub struct Producer<B> {
+    settings: Settings,
+    identity: Identity,
+    partitions: Vec<Partition<B>>,
+    /// Partitions that hold batches.
+    active: BTreeSet<Slot>,
+    requests: HashMap<RequestId, InFlight>,
+    in_flight: HashMap<i32, usize>,
+    finished: VecDeque<(Slot, B, Outcome)>,
+    /// Topics whose leaders turned out to be wrong.
+    stale: BTreeSet<Arc<str>>,
+    next_request: u64,
+    next_batch: u64,
+}
+
+#[derive(Debug)]
+struct InFlight {
+    broker: i32,
+    sent: Vec<Sent>,
+}
+
+impl<B> Producer<B> {
+    /// A producer with nothing to send.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            identity: Identity::new(settings.idempotent, settings.retry_backoff),
+            settings,
+            partitions: Vec::new(),
+            active: BTreeSet::new(),
+            requests: HashMap::new(),
+            in_flight: HashMap::new(),
+            finished: VecDeque::new(),
+            stale: BTreeSet::new(),
+            next_request: 0,
+            next_batch: 0,
+        }
+    }
+
+    /// Makes a place for a partition. Asked twice, it makes two: the caller keeps the slot.
+    pub fn add_partition(&mut self, topic: Arc<str>, partition: i32) -> Slot {
+        self.partitions.push(Partition::new(topic, partition));
+        Slot(self.partitions.len() - 1)
+    }
+
+    /// The topic and partition of a slot.
+    #[must_use]
+    pub fn partition(&self, slot: Slot) -> Option<(&Arc<str>, i32)> {
+        self.partitions.get(slot.0).map(|p| (&p.topic, p.partition))
+    }
+
+    /// Takes a batch in, behind those of its partition.
+    pub fn handle_batch(&mut self, slot: Slot, batch: Batch<B>) {
+        let Some(partition) = self.partitions.get_mut(slot.0) else {
+            debug_assert!(false, "slots come from add_partition");
+            return;
+        };
+        partition.push(self.next_batch, batch);
+        self.next_batch += 1;
+        self.active.insert(slot);
+    }
+
+    /// The payload of a batch that was sent and is not finished.
+    pub fn payload(&mut self, sent: Sent) -> Option<&mut B> {
+        self.partitions.get_mut(sent.slot.0)?.payload(sent.batch)
+    }
+
+    /// Whether nothing is held: every batch has come out of [`poll_finished`](Self::poll_finished).
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.active.is_empty() && self.finished.is_empty()
+    }
+
+    /// Whether a producer id must be asked for now; answer with
+    /// [`handle_identity`](Self::handle_identity). Only asked for when there is something to send.
+    pub fn poll_identity(&mut self, now: Instant) -> Option<InitProducerId> {
+        if self.active.is_empty() { None } else { self.identity.poll(now) }
+    }
+
+    /// The answer to [`poll_identity`](Self::poll_identity); an error is tried again after a while.
+    /// One that cannot pass fails what is held.
+    pub fn handle_identity(&mut self, now: Instant, answer: Result<(i64, i16), ErrorCode>) {
+        if let Err(fatal) = self.identity.handle(now, answer) {
+            self.finish_all(Outcome::Refused(fatal));
+        }
+    }
+
+    /// The next request to write, if any partition may send. `leader` says where a partition's
+    /// leader is, `None` while nobody knows.
+    pub fn poll_request(
+        &mut self,
+        now: Instant,
+        mut leader: impl FnMut(&Arc<str>, i32) -> Option<i32>,
+    ) -> Option<Request> {
+        let identity = self.identity.current()?;
+        let mut request: Option<Request> = None;
+        let mut size = 0;
+        for &slot in &self.active {
+            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
+            let Some(next) = partition.may_send(now, self.settings.max_in_flight) else { continue };
+            let Some(broker) = leader(&partition.topic, partition.partition) else {
+                self.stale.insert(partition.topic.clone());
+                partition.wait_for_leader(now, &self.settings.retry_backoff);
+                continue;
+            };
+            let busy = self.in_flight.get(&broker).is_some_and(|n| *n >= self.settings.max_in_flight);
+            let other = request.as_ref().is_some_and(|r| r.broker != broker);
+            let full = request.is_some() && size + next > self.settings.max_request_size;
+            if busy || other || full || !partition.may_send_to(broker) {
+                continue;
+            }
+            let Some((batch, stamp)) = partition.send(broker, identity) else { continue };
+            size += next;
+            let id = RequestId(self.next_request);
+            let to = request.get_or_insert_with(|| Request { id, broker, batches: Vec::new() });
+            to.batches.push(Sent { slot, batch, stamp });
+        }
+        let request = request?;
+        self.next_request += 1;
+        *self.in_flight.entry(request.broker).or_default() += 1;
+        let sent = request.batches.clone();
+        self.requests.insert(request.id, InFlight { broker: request.broker, sent });
+        Some(request)
+    }
+
+    /// The answer to a request: one entry per partition. Partitions that are missing are sent again
+    /// (rule 40).
+    pub fn handle_response(
+        &mut self,
+        now: Instant,
+        id: RequestId,
+        answer: impl Fn(Slot) -> Option<Answer>,
+    ) {
+        for (sent, broker) in self.close(id) {
+            let verdict = match answer(sent.slot) {
+                Some(answer) => Verdict::of(answer),
+                None => Verdict::Retry { error: ErrorCode::UNKNOWN_SERVER_ERROR, unknown: true },
+            };
+            self.judge(now, sent, broker, verdict);
+        }
+    }
+
+    /// A request that got no answer: the connection was lost or the answer overdue.
+    /// `possibly_written` is false when not a byte of it left this process (rules 5, 6).
+    pub fn handle_lost(&mut self, now: Instant, id: RequestId, possibly_written: bool) {
+        let error = ErrorCode::NETWORK_EXCEPTION;
+        for (sent, broker) in self.close(id) {
+            self.judge(now, sent, broker, Verdict::Retry { error, unknown: possibly_written });
+        }
+    }
+
+    /// A request that could not be written at all because of what is in it: its batches fail.
+    pub fn handle_unsendable(&mut self, now: Instant, id: RequestId, error: ErrorCode) {
+        for (sent, broker) in self.close(id) {
+            self.judge(now, sent, broker, Verdict::Refuse(error));
+        }
+    }
+
+    /// Ends what is out of time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for slot in self.active.clone() {
+            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
+            while let Some((payload, outcome)) =
+                partition.expire(now, self.settings.delivery_timeout)
+            {
+                self.finished.push_back((slot, payload, outcome));
+            }
+            self.settle(slot);
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) or a poll has something to do next.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let partitions = self.active.iter().filter_map(|slot| self.partitions.get(slot.0));
+        let next = partitions.filter_map(|p| p.next_event(self.settings.delivery_timeout)).min();
+        let identity = if self.active.is_empty() { None } else { self.identity.poll_timeout() };
+        next.into_iter().chain(identity).min()
+    }
+
+    /// The next batch that is done with.
+    pub fn poll_finished(&mut self) -> Option<(Slot, B, Outcome)> {
+        self.finished.pop_front()
+    }
+
+    /// Topics whose leaders must be looked up again.
+    pub fn poll_stale(&mut self) -> Option<Arc<str>> {
+        self.stale.pop_first()
+    }
+
+    /// Ends everything that is held. Requests in flight may still be answered, to no effect.
+    pub fn abort(&mut self) {
+        self.finish_all(Outcome::Aborted { possibly_written: false });
+    }
+
+    fn finish_all(&mut self, outcome: Outcome) {
+        for slot in std::mem::take(&mut self.active) {
+            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
+            for (payload, possibly_written) in partition.clear() {
+                let outcome = match outcome {
+                    Outcome::Aborted { .. } => Outcome::Aborted { possibly_written },
+                    outcome => outcome,
+                };
+                self.finished.push_back((slot, payload, outcome));
+            }
+        }
+    }
+
+    /// Takes a request out of flight.
+    fn close(&mut self, id: RequestId) -> Vec<(Sent, i32)> {
+        let Some(InFlight { broker, sent }) = self.requests.remove(&id) else { return Vec::new() };
+        if let Some(n) = self.in_flight.get_mut(&broker) {
+            *n = n.saturating_sub(1);
+        }
+        sent.into_iter().map(|sent| (sent, broker)).collect()
+    }
+
+    fn judge(&mut self, now: Instant, sent: Sent, broker: i32, verdict: Verdict) {
+        let Some(partition) = self.partitions.get_mut(sent.slot.0) else { return };
+        if verdict.leader_is_wrong() {
+            self.stale.insert(partition.topic.clone());
+        }
+        if verdict == Verdict::NewEpoch {
+            self.identity.bump(sent.stamp);
+        }
+        let backoff = &self.settings.retry_backoff;
+        if let Some((payload, outcome)) = partition.judge(now, sent, broker, verdict, backoff) {
+            self.finished.push_back((sent.slot, payload, outcome));
+        }
+        self.settle(sent.slot);
+    }
+
+    /// After a batch left: bumps the epoch where a sequence was left open (rule 37), and forgets
+    /// partitions that hold nothing.
+    fn settle(&mut self, slot: Slot) {
+        let Some(partition) = self.partitions.get_mut(slot.0) else { return };
+        if let Some(stamp) = partition.take_unresolved() {
+            self.identity.bump(stamp);
+        }
+        if partition.is_empty() {
+            self.active.remove(&slot);
+        }
+    }
+}
