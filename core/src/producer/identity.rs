@@ -17,6 +17,7 @@ pub struct InitProducerId;
 #[derive(Debug)]
 pub(super) struct Identity {
     state: State,
+    backoff: Backoff,
     attempts: Attempts,
 }
 
@@ -27,15 +28,26 @@ enum State {
     /// To be asked for, not before this time if there is one.
     Wanted(Option<Instant>),
     Asked,
-    Known { id: i64, epoch: i16 },
+    Known {
+        id: i64,
+        epoch: i16,
+    },
     /// Refused for good.
     Refused,
 }
 
 impl Identity {
     pub(super) fn new(idempotent: bool, backoff: Backoff) -> Self {
-        let state = if idempotent { State::Wanted(None) } else { State::Anonymous };
-        Self { state, attempts: Attempts::new(backoff) }
+        let state = if idempotent {
+            State::Wanted(None)
+        } else {
+            State::Anonymous
+        };
+        Self {
+            state,
+            backoff,
+            attempts: Attempts::new(0),
+        }
     }
 
     /// The id and epoch for batches that have none yet; `None` while there is none to be had.
@@ -79,7 +91,7 @@ impl Identity {
                 self.state = State::Known { id, epoch };
             }
             Err(error) if error.is_retriable() => {
-                self.state = State::Wanted(Some(now + self.attempts.next_delay()));
+                self.state = State::Wanted(Some(now + self.attempts.delay(&self.backoff)));
             }
             Err(error) => {
                 self.state = State::Refused;
@@ -91,12 +103,17 @@ impl Identity {
 
     /// Leaves the epoch of `stamp` behind, if it is still the current one: sequences start anew.
     pub(super) fn bump(&mut self, stamp: ProducerStamp) {
-        let State::Known { id, epoch } = self.state else { return };
+        let State::Known { id, epoch } = self.state else {
+            return;
+        };
         if (id, epoch) != (stamp.id, stamp.epoch) {
             return;
         }
         self.state = if epoch < LAST_EPOCH {
-            State::Known { id, epoch: epoch + 1 }
+            State::Known {
+                id,
+                epoch: epoch + 1,
+            }
         } else {
             State::Wanted(None)
         };

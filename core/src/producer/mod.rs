@@ -26,8 +26,8 @@ use std::{
 
 use ottla_protocol::{ErrorCode, records::ProducerStamp};
 
-pub use identity::InitProducerId;
 use identity::Identity;
+pub use identity::InitProducerId;
 use partition::{Partition, Verdict};
 
 use crate::backoff::Backoff;
@@ -207,7 +207,11 @@ impl<B> Producer<B> {
     /// Whether a producer id must be asked for now; answer with
     /// [`handle_identity`](Self::handle_identity). Only asked for when there is something to send.
     pub fn poll_identity(&mut self, now: Instant) -> Option<InitProducerId> {
-        if self.active.is_empty() { None } else { self.identity.poll(now) }
+        if self.active.is_empty() {
+            None
+        } else {
+            self.identity.poll(now)
+        }
     }
 
     /// The answer to [`poll_identity`](Self::poll_identity); an error is tried again after a while.
@@ -229,30 +233,49 @@ impl<B> Producer<B> {
         let mut request: Option<Request> = None;
         let mut size = 0;
         for &slot in &self.active {
-            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
-            let Some(next) = partition.may_send(now, self.settings.max_in_flight) else { continue };
+            let Some(partition) = self.partitions.get_mut(slot.0) else {
+                continue;
+            };
+            let Some(next) = partition.may_send(now, self.settings.max_in_flight) else {
+                continue;
+            };
             let Some(broker) = leader(&partition.topic, partition.partition) else {
                 self.stale.insert(partition.topic.clone());
                 partition.wait_for_leader(now, &self.settings.retry_backoff);
                 continue;
             };
-            let busy = self.in_flight.get(&broker).is_some_and(|n| *n >= self.settings.max_in_flight);
+            let busy = self
+                .in_flight
+                .get(&broker)
+                .is_some_and(|n| *n >= self.settings.max_in_flight);
             let other = request.as_ref().is_some_and(|r| r.broker != broker);
             let full = request.is_some() && size + next > self.settings.max_request_size;
             if busy || other || full || !partition.may_send_to(broker) {
                 continue;
             }
-            let Some((batch, stamp)) = partition.send(broker, identity) else { continue };
+            let Some((batch, stamp)) = partition.send(broker, identity) else {
+                continue;
+            };
             size += next;
             let id = RequestId(self.next_request);
-            let to = request.get_or_insert_with(|| Request { id, broker, batches: Vec::new() });
+            let to = request.get_or_insert_with(|| Request {
+                id,
+                broker,
+                batches: Vec::new(),
+            });
             to.batches.push(Sent { slot, batch, stamp });
         }
         let request = request?;
         self.next_request += 1;
         *self.in_flight.entry(request.broker).or_default() += 1;
         let sent = request.batches.clone();
-        self.requests.insert(request.id, InFlight { broker: request.broker, sent });
+        self.requests.insert(
+            request.id,
+            InFlight {
+                broker: request.broker,
+                sent,
+            },
+        );
         Some(request)
     }
 
@@ -267,7 +290,10 @@ impl<B> Producer<B> {
         for (sent, broker) in self.close(id) {
             let verdict = match answer(sent.slot) {
                 Some(answer) => Verdict::of(answer),
-                None => Verdict::Retry { error: ErrorCode::UNKNOWN_SERVER_ERROR, unknown: true },
+                None => Verdict::Retry {
+                    error: ErrorCode::UNKNOWN_SERVER_ERROR,
+                    unknown: true,
+                },
             };
             self.judge(now, sent, broker, verdict);
         }
@@ -278,7 +304,15 @@ impl<B> Producer<B> {
     pub fn handle_lost(&mut self, now: Instant, id: RequestId, possibly_written: bool) {
         let error = ErrorCode::NETWORK_EXCEPTION;
         for (sent, broker) in self.close(id) {
-            self.judge(now, sent, broker, Verdict::Retry { error, unknown: possibly_written });
+            self.judge(
+                now,
+                sent,
+                broker,
+                Verdict::Retry {
+                    error,
+                    unknown: possibly_written,
+                },
+            );
         }
     }
 
@@ -292,7 +326,9 @@ impl<B> Producer<B> {
     /// Ends what is out of time.
     pub fn handle_timeout(&mut self, now: Instant) {
         for slot in self.active.clone() {
-            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
+            let Some(partition) = self.partitions.get_mut(slot.0) else {
+                continue;
+            };
             while let Some((payload, outcome)) =
                 partition.expire(now, self.settings.delivery_timeout)
             {
@@ -305,9 +341,18 @@ impl<B> Producer<B> {
     /// When [`handle_timeout`](Self::handle_timeout) or a poll has something to do next.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        let partitions = self.active.iter().filter_map(|slot| self.partitions.get(slot.0));
-        let next = partitions.filter_map(|p| p.next_event(self.settings.delivery_timeout)).min();
-        let identity = if self.active.is_empty() { None } else { self.identity.poll_timeout() };
+        let partitions = self
+            .active
+            .iter()
+            .filter_map(|slot| self.partitions.get(slot.0));
+        let next = partitions
+            .filter_map(|p| p.next_event(self.settings.delivery_timeout))
+            .min();
+        let identity = if self.active.is_empty() {
+            None
+        } else {
+            self.identity.poll_timeout()
+        };
         next.into_iter().chain(identity).min()
     }
 
@@ -323,12 +368,16 @@ impl<B> Producer<B> {
 
     /// Ends everything that is held. Requests in flight may still be answered, to no effect.
     pub fn abort(&mut self) {
-        self.finish_all(Outcome::Aborted { possibly_written: false });
+        self.finish_all(Outcome::Aborted {
+            possibly_written: false,
+        });
     }
 
     fn finish_all(&mut self, outcome: Outcome) {
         for slot in std::mem::take(&mut self.active) {
-            let Some(partition) = self.partitions.get_mut(slot.0) else { continue };
+            let Some(partition) = self.partitions.get_mut(slot.0) else {
+                continue;
+            };
             for (payload, possibly_written) in partition.clear() {
                 let outcome = match outcome {
                     Outcome::Aborted { .. } => Outcome::Aborted { possibly_written },
@@ -341,7 +390,9 @@ impl<B> Producer<B> {
 
     /// Takes a request out of flight.
     fn close(&mut self, id: RequestId) -> Vec<(Sent, i32)> {
-        let Some(InFlight { broker, sent }) = self.requests.remove(&id) else { return Vec::new() };
+        let Some(InFlight { broker, sent }) = self.requests.remove(&id) else {
+            return Vec::new();
+        };
         if let Some(n) = self.in_flight.get_mut(&broker) {
             *n = n.saturating_sub(1);
         }
@@ -349,11 +400,13 @@ impl<B> Producer<B> {
     }
 
     fn judge(&mut self, now: Instant, sent: Sent, broker: i32, verdict: Verdict) {
-        let Some(partition) = self.partitions.get_mut(sent.slot.0) else { return };
+        let Some(partition) = self.partitions.get_mut(sent.slot.0) else {
+            return;
+        };
         if verdict.leader_is_wrong() {
             self.stale.insert(partition.topic.clone());
         }
-        if verdict == Verdict::NewEpoch {
+        if verdict == Verdict::NewEpoch && partition.acts_on(sent.batch) {
             self.identity.bump(sent.stamp);
         }
         let backoff = &self.settings.retry_backoff;
@@ -366,7 +419,9 @@ impl<B> Producer<B> {
     /// After a batch left: bumps the epoch where a sequence was left open (rule 37), and forgets
     /// partitions that hold nothing.
     fn settle(&mut self, slot: Slot) {
-        let Some(partition) = self.partitions.get_mut(slot.0) else { return };
+        let Some(partition) = self.partitions.get_mut(slot.0) else {
+            return;
+        };
         if let Some(stamp) = partition.take_unresolved() {
             self.identity.bump(stamp);
         }

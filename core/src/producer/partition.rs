@@ -14,9 +14,15 @@ use crate::backoff::{Attempts, Backoff};
 /// What an answer means for a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Verdict {
-    Done { base_offset: i64, log_append_time: i64 },
+    Done {
+        base_offset: i64,
+        log_append_time: i64,
+    },
     /// Send it again. `unknown` when it may have been written already.
-    Retry { error: ErrorCode, unknown: bool },
+    Retry {
+        error: ErrorCode,
+        unknown: bool,
+    },
     /// The broker lost track of this producer, or of its sequence: go on under a new epoch.
     NewEpoch,
     Refuse(ErrorCode),
@@ -24,13 +30,22 @@ pub(super) enum Verdict {
 
 impl Verdict {
     pub(super) fn of(answer: Answer) -> Self {
-        let Answer { error, base_offset, log_append_time, .. } = answer;
+        let Answer {
+            error,
+            base_offset,
+            log_append_time,
+            ..
+        } = answer;
         match error {
-            ErrorCode::NONE => Self::Done { base_offset, log_append_time },
+            ErrorCode::NONE => Self::Done {
+                base_offset,
+                log_append_time,
+            },
             // Written by an earlier attempt, long enough ago that its offset is forgotten (rule 36).
-            ErrorCode::DUPLICATE_SEQUENCE_NUMBER => {
-                Self::Done { base_offset: -1, log_append_time: -1 }
-            }
+            ErrorCode::DUPLICATE_SEQUENCE_NUMBER => Self::Done {
+                base_offset: -1,
+                log_append_time: -1,
+            },
             ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER
             | ErrorCode::UNKNOWN_PRODUCER_ID
             | ErrorCode::INVALID_PRODUCER_EPOCH => Self::NewEpoch,
@@ -38,16 +53,27 @@ impl Verdict {
             ErrorCode::CORRUPT_MESSAGE => Self::Refuse(error),
             // The leader has it and its followers may have: it must run to a definite answer.
             ErrorCode::REQUEST_TIMED_OUT | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND => {
-                Self::Retry { error, unknown: true }
+                Self::Retry {
+                    error,
+                    unknown: true,
+                }
             }
-            ErrorCode::CONCURRENT_TRANSACTIONS => Self::Retry { error, unknown: false },
-            error if error.is_retriable() => Self::Retry { error, unknown: false },
+            ErrorCode::CONCURRENT_TRANSACTIONS => Self::Retry {
+                error,
+                unknown: false,
+            },
+            error if error.is_retriable() => Self::Retry {
+                error,
+                unknown: false,
+            },
             error => Self::Refuse(error),
         }
     }
 
     pub(super) fn leader_is_wrong(self) -> bool {
-        let Self::Retry { error, .. } = self else { return false };
+        let Self::Retry { error, .. } = self else {
+            return false;
+        };
         !matches!(
             error,
             ErrorCode::NOT_ENOUGH_REPLICAS
@@ -109,13 +135,18 @@ impl<B> Partition<B> {
             sequence: 0,
             unresolved: None,
             not_before: None,
-            attempts: Attempts::default(),
+            attempts: Attempts::new(partition as u64),
             last_error: None,
         }
     }
 
     pub(super) fn push(&mut self, id: u64, batch: Batch<B>) {
-        self.batches.push_back(Queued { id, batch, stamp: None, possibly_written: false });
+        self.batches.push_back(Queued {
+            id,
+            batch,
+            stamp: None,
+            possibly_written: false,
+        });
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -123,7 +154,10 @@ impl<B> Partition<B> {
     }
 
     pub(super) fn payload(&mut self, id: u64) -> Option<&mut B> {
-        self.batches.iter_mut().find(|q| q.id == id).map(|q| &mut q.batch.payload)
+        self.batches
+            .iter_mut()
+            .find(|q| q.id == id)
+            .map(|q| &mut q.batch.payload)
     }
 
     /// The size of the batch that may be sent next, if one may.
@@ -149,7 +183,11 @@ impl<B> Partition<B> {
     }
 
     /// Marks the next batch as sent and says who it is sent as.
-    pub(super) fn send(&mut self, broker: i32, identity: (i64, i16)) -> Option<(u64, ProducerStamp)> {
+    pub(super) fn send(
+        &mut self,
+        broker: i32,
+        identity: (i64, i16),
+    ) -> Option<(u64, ProducerStamp)> {
         let stamped = self.batches.get(self.sent)?.stamp;
         let starts_anew = stamped.is_none() && self.identity != Some(identity);
         // What is out under the old epoch comes first (rules 27, 32).
@@ -170,7 +208,12 @@ impl<B> Partition<B> {
             let (id, epoch) = identity;
             let sequence = if id < 0 { -1 } else { self.sequence };
             self.sequence = advance(self.sequence, next.batch.count);
-            ProducerStamp { id, epoch, sequence, transactional: false }
+            ProducerStamp {
+                id,
+                epoch,
+                sequence,
+                transactional: false,
+            }
         });
         let id = next.id;
         self.sent += 1;
@@ -184,7 +227,12 @@ impl<B> Partition<B> {
     }
 
     fn back_off(&mut self, now: Instant, backoff: &Backoff) {
-        self.not_before = Some(now + self.attempts.delay_of(backoff));
+        self.not_before = Some(now + self.attempts.delay(backoff));
+    }
+
+    /// Whether an answer to this batch means anything: only the head's does, while the chain holds.
+    pub(super) fn acts_on(&self, batch: u64) -> bool {
+        !self.going_back && self.batches.front().is_some_and(|head| head.id == batch)
     }
 
     /// Takes in what was decided about a batch; returns it when it is done with. Only the head can
@@ -199,19 +247,27 @@ impl<B> Partition<B> {
     ) -> Option<(B, Outcome)> {
         self.outstanding = self.outstanding.saturating_sub(1);
         let at = self.batches.iter().position(|q| q.id == sent.batch)?;
-        if let (Verdict::Retry { unknown: true, .. }, Some(queued)) = (verdict, self.batches.get_mut(at)) {
+        if let (Verdict::Retry { unknown: true, .. }, Some(queued)) =
+            (verdict, self.batches.get_mut(at))
+        {
             queued.possibly_written = true;
         }
-        if at > 0 || self.going_back {
+        if !self.acts_on(sent.batch) {
             self.going_back = true;
             return None;
         }
         match verdict {
-            Verdict::Done { base_offset, log_append_time } => {
+            Verdict::Done {
+                base_offset,
+                log_append_time,
+            } => {
                 self.proven |= self.broker == Some(broker);
                 self.attempts.reset();
                 self.last_error = None;
-                self.take_head(Outcome::Delivered { base_offset, log_append_time })
+                self.take_head(Outcome::Delivered {
+                    base_offset,
+                    log_append_time,
+                })
             }
             Verdict::Retry { error, .. } => {
                 self.last_error = Some(error);
@@ -275,7 +331,10 @@ impl<B> Partition<B> {
         }
         let last_error = self.last_error;
         self.going_back |= self.outstanding > 0;
-        self.take_head(Outcome::Expired { possibly_written, last_error })
+        self.take_head(Outcome::Expired {
+            possibly_written,
+            last_error,
+        })
     }
 
     /// A batch given up though it was certainly not written leaves its sequence to the next.
@@ -318,6 +377,6 @@ impl<B> Partition<B> {
 }
 
 /// Sequence numbers count records and wrap to zero (rule 20).
-fn advance(sequence: i32, records: u32) -> i32 {
+pub(super) fn advance(sequence: i32, records: u32) -> i32 {
     ((i64::from(sequence) + i64::from(records)) % (i64::from(i32::MAX) + 1)) as i32
 }

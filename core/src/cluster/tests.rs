@@ -1,0 +1,179 @@
+//! What is believed of a metadata answer, and when the next is asked for.
+
+use ottla_protocol::messages::MetadataBroker;
+use uuid::Uuid;
+
+use super::*;
+
+const MAX_AGE: Duration = Duration::from_secs(300);
+
+fn cluster(now: Instant) -> Cluster {
+    Cluster::new(now, MAX_AGE, Backoff::RETRY, 1)
+}
+
+fn answer(topics: Vec<MetadataTopic>) -> MetadataResponse {
+    let broker = |node_id| MetadataBroker {
+        node_id,
+        host: "h".into(),
+        port: 9092,
+        rack: None,
+    };
+    MetadataResponse {
+        brokers: vec![broker(1), broker(2)],
+        topics,
+        ..MetadataResponse::default()
+    }
+}
+
+fn topic(id: u128, leader_id: i32, leader_epoch: i32) -> MetadataTopic {
+    let partition = MetadataPartition {
+        leader_id,
+        leader_epoch,
+        ..MetadataPartition::default()
+    };
+    MetadataTopic {
+        name: Some("t".into()),
+        topic_id: Uuid::from_u128(id),
+        partitions: vec![partition],
+        ..MetadataTopic::default()
+    }
+}
+
+#[test]
+fn a_leader_epoch_goes_back_only_after_it_was_said_often() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    for _ in 0..4 {
+        c.handle_metadata(now, &answer(vec![topic(7, 2, 4)]));
+        assert_eq!(c.topology().leader("t", 0), Some((1, 5)));
+    }
+    c.handle_metadata(now, &answer(vec![topic(7, 2, 4)]));
+    assert_eq!(c.topology().leader("t", 0), Some((2, 4)));
+}
+
+#[test]
+fn no_leader_does_not_lose_the_epoch() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    c.handle_metadata(now, &answer(vec![topic(7, -1, -1)]));
+    assert_eq!(c.topology().leader("t", 0), None);
+    assert_eq!(
+        c.topology().topic("t").expect("kept").partitions[0].leader_epoch,
+        5
+    );
+}
+
+#[test]
+fn a_recreated_topic_starts_over_with_its_epochs() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    c.handle_metadata(now, &answer(vec![topic(8, 2, 0)]));
+    assert_eq!(c.topology().leader("t", 0), Some((2, 0)));
+    assert_eq!(
+        c.topology()
+            .topic_by_id(Uuid::from_u128(8))
+            .expect("known")
+            .name,
+        "t".into()
+    );
+}
+
+#[test]
+fn a_topic_that_one_answer_lacks_is_kept() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    c.handle_metadata(now, &answer(vec![]));
+    assert!(c.topology().topic("t").is_some());
+}
+
+#[test]
+fn errors_of_a_topic_are_counted_until_it_is_well() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    let bad = MetadataTopic {
+        error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ..topic(0, 1, 1)
+    };
+    c.handle_metadata(now, &answer(vec![bad.clone()]));
+    c.handle_metadata(now, &answer(vec![bad]));
+    assert_eq!(c.topology().errors["t"].times, 2);
+    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    assert!(c.topology().errors.is_empty());
+}
+
+#[test]
+fn hints_are_believed_when_they_are_news_and_the_broker_is_known() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    assert!(!c.handle_leader_hint("t", 0, 2, 4, None));
+    assert!(!c.handle_leader_hint("t", 0, 9, 6, None));
+    assert!(c.handle_leader_hint("t", 0, 2, 6, None));
+    let nine = Broker {
+        id: 9,
+        host: "n".into(),
+        port: 1,
+        rack: None,
+    };
+    assert!(c.handle_leader_hint("t", 0, 9, 7, Some(nine)));
+    assert_eq!(c.topology().leader("t", 0), Some((9, 7)));
+}
+
+#[test]
+fn absurd_partition_numbers_cost_nothing() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    let mut t = topic(7, 1, 5);
+    t.partitions[0].partition_index = i32::MAX;
+    c.handle_metadata(now, &answer(vec![t]));
+    assert!(
+        c.topology()
+            .topic("t")
+            .expect("taken")
+            .partitions
+            .is_empty()
+    );
+}
+
+#[test]
+fn one_refresh_is_out_at_a_time_and_the_next_comes_with_age() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    assert!(c.poll_refresh(now));
+    assert!(!c.poll_refresh(now));
+    assert_eq!(c.poll_timeout(), None);
+    c.handle_metadata(now, &answer(vec![]));
+    assert_eq!(c.poll_timeout(), Some(now + MAX_AGE));
+    assert!(!c.poll_refresh(now + MAX_AGE / 2));
+    assert!(c.poll_refresh(now + MAX_AGE));
+}
+
+#[test]
+fn what_is_missing_is_asked_for_again_soon_and_then_more_slowly() {
+    let mut now = Instant::now();
+    let mut c = cluster(now);
+    c.handle_interest(now, "t".into());
+    let mut waits = Vec::new();
+    for _ in 0..5 {
+        assert!(c.poll_refresh(now));
+        c.handle_metadata(now, &answer(vec![]));
+        let next = c.poll_timeout().expect("it is wanted");
+        waits.push(next - now);
+        now = next;
+    }
+    assert!(waits[0] < Duration::from_millis(130) && waits[4] >= Duration::from_millis(800));
+}
+
+#[test]
+fn something_stale_is_looked_at_soon_even_while_an_answer_is_on_its_way() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    assert!(c.poll_refresh(now));
+    c.handle_stale(now);
+    c.handle_metadata(now, &answer(vec![]));
+    assert!(c.poll_timeout().expect("soon") <= now + Backoff::RETRY.first);
+}

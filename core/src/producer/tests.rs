@@ -1,0 +1,476 @@
+//! Scripts of one producer against brokers that are well, slow, moved or forgetful.
+
+use super::*;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+fn settings() -> Settings {
+    Settings {
+        idempotent: true,
+        max_in_flight: 5,
+        max_request_size: 1 << 20,
+        delivery_timeout: 120 * SECOND,
+        retry_backoff: Backoff::RETRY,
+    }
+}
+
+/// A machine with a producer id, and the time it thinks it is.
+struct Script {
+    now: Instant,
+    machine: Producer<char>,
+    leader: i32,
+}
+
+impl Script {
+    fn new() -> Self {
+        let mut s = Self {
+            now: Instant::now(),
+            machine: Producer::new(settings()),
+            leader: 1,
+        };
+        s.machine.add_partition("t".into(), 0);
+        s
+    }
+
+    fn with_id() -> Self {
+        let mut s = Self::new();
+        s.machine.identity.poll(s.now).expect("one is wanted");
+        s.machine.handle_identity(s.now, Ok((77, 0)));
+        s
+    }
+
+    fn batch(&mut self, slot: Slot, payload: char, count: u32) {
+        self.machine.handle_batch(
+            slot,
+            Batch {
+                payload,
+                count,
+                size: 100,
+                created: self.now,
+            },
+        );
+    }
+
+    fn send(&mut self) -> Option<Request> {
+        let leader = self.leader;
+        self.machine
+            .poll_request(self.now, |_, _| (leader >= 0).then_some(leader))
+    }
+
+    fn sent(&mut self) -> Request {
+        self.send().expect("something may be sent")
+    }
+
+    fn answer(&mut self, request: &Request, error: ErrorCode, base_offset: i64) {
+        let answer = Answer {
+            error,
+            base_offset,
+            log_append_time: -1,
+            log_start_offset: -1,
+        };
+        self.machine
+            .handle_response(self.now, request.id, |_| Some(answer));
+    }
+
+    fn ack(&mut self, request: &Request, base_offset: i64) {
+        self.answer(request, ErrorCode::NONE, base_offset);
+    }
+
+    fn finished(&mut self) -> Vec<(char, Outcome)> {
+        std::iter::from_fn(|| self.machine.poll_finished())
+            .map(|(_, p, o)| (p, o))
+            .collect()
+    }
+}
+
+fn delivered(base_offset: i64) -> Outcome {
+    Outcome::Delivered {
+        base_offset,
+        log_append_time: -1,
+    }
+}
+
+fn stamps(request: &Request) -> Vec<(i16, i32)> {
+    request
+        .batches
+        .iter()
+        .map(|s| (s.stamp.epoch, s.stamp.sequence))
+        .collect()
+}
+
+const P: Slot = Slot(0);
+
+/// Sends `n` batches of 10 records each, one acknowledged before to open the window.
+fn in_flight(s: &mut Script, n: usize) -> Vec<Request> {
+    s.batch(P, '0', 10);
+    let first = s.sent();
+    s.ack(&first, 0);
+    s.finished();
+    let names = ['a', 'b', 'c', 'd', 'e', 'f'];
+    names.iter().take(n).for_each(|c| s.batch(P, *c, 10));
+    (0..n).map(|_| s.sent()).collect()
+}
+
+#[test]
+fn nothing_is_sent_before_there_is_a_producer_id() {
+    let mut s = Script::new();
+    assert_eq!(s.machine.poll_identity(s.now), None);
+    s.batch(P, 'a', 1);
+    assert_eq!(s.send(), None);
+    assert!(s.machine.poll_identity(s.now).is_some());
+    s.machine
+        .handle_identity(s.now, Err(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS));
+    assert_eq!(s.machine.poll_identity(s.now), None);
+    s.now = s.machine.poll_timeout().expect("it is tried again");
+    assert!(s.machine.poll_identity(s.now).is_some());
+    s.machine.handle_identity(s.now, Ok((77, 0)));
+    assert_eq!(stamps(&s.sent()), [(0, 0)]);
+}
+
+#[test]
+fn a_refused_producer_id_fails_what_is_held() {
+    let mut s = Script::new();
+    s.batch(P, 'a', 1);
+    s.machine.poll_identity(s.now);
+    let error = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
+    s.machine.handle_identity(s.now, Err(error));
+    assert_eq!(s.finished(), [('a', Outcome::Refused(error))]);
+    assert!(s.machine.is_idle());
+}
+
+#[test]
+fn one_batch_is_out_until_the_first_ack_and_then_five_in_order() {
+    let mut s = Script::with_id();
+    for c in ['0', 'a', 'b', 'c', 'd', 'e', 'f'] {
+        s.batch(P, c, 10);
+    }
+    let first = s.sent();
+    assert_eq!(s.send(), None);
+    s.ack(&first, 100);
+    let window: Vec<_> = (0..5).map(|_| s.sent()).collect();
+    assert_eq!(s.send(), None);
+    let sequences: Vec<_> = window.iter().flat_map(stamps).collect();
+    assert_eq!(sequences, [(0, 10), (0, 20), (0, 30), (0, 40), (0, 50)]);
+    s.ack(&window[0], 110);
+    assert_eq!(stamps(&s.sent()), [(0, 60)]);
+    assert_eq!(s.finished(), [('0', delivered(100)), ('a', delivered(110))]);
+}
+
+#[test]
+fn a_lost_connection_sends_all_again_in_order_under_the_same_sequences() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 3);
+    for request in &window {
+        s.machine.handle_lost(s.now, request.id, true);
+    }
+    assert_eq!(s.send(), None);
+    s.now += SECOND;
+    let again: Vec<_> = (0..3).map(|_| s.sent()).collect();
+    let sequences = |r: &[Request]| r.iter().flat_map(stamps).collect::<Vec<_>>();
+    assert_eq!(sequences(&again), sequences(&window));
+    s.answer(&again[0], ErrorCode::DUPLICATE_SEQUENCE_NUMBER, -1);
+    s.ack(&again[1], 20);
+    s.ack(&again[2], 30);
+    let expected = [
+        ('a', delivered(-1)),
+        ('b', delivered(20)),
+        ('c', delivered(30)),
+    ];
+    assert_eq!(s.finished(), expected);
+}
+
+#[test]
+fn answers_behind_a_failed_head_are_not_believed() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 3);
+    s.answer(&window[0], ErrorCode::NOT_ENOUGH_REPLICAS, -1);
+    s.answer(&window[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    s.now += SECOND;
+    // One is still out: going back waits for it.
+    assert_eq!(s.send(), None);
+    s.answer(&window[2], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert_eq!(stamps(&s.sent()), stamps(&window[0]));
+    assert!(s.finished().is_empty());
+}
+
+#[test]
+fn after_a_move_nothing_goes_to_the_new_leader_before_the_old_one_answered() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    s.batch(P, 'c', 10);
+    s.leader = 2;
+    assert_eq!(s.send(), None);
+    s.answer(&window[0], ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+    assert_eq!(s.machine.poll_stale().as_deref(), Some("t"));
+    s.now += SECOND;
+    assert_eq!(s.send(), None);
+    s.answer(&window[1], ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+    s.now += SECOND;
+    let again = s.sent();
+    assert_eq!((again.broker, stamps(&again)), (2, stamps(&window[0])));
+    // The new leader has acknowledged nothing yet (rule 26).
+    assert_eq!(s.send(), None);
+}
+
+#[test]
+fn a_refused_batch_leaves_its_sequence_to_the_next() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    assert_eq!(
+        s.finished(),
+        [('a', Outcome::Refused(ErrorCode::MESSAGE_TOO_LARGE))]
+    );
+    s.answer(&window[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert_eq!(stamps(&s.sent()), stamps(&window[0]));
+}
+
+#[test]
+fn a_broker_that_forgot_the_producer_gets_a_new_epoch_from_zero() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    s.answer(&window[0], ErrorCode::UNKNOWN_PRODUCER_ID, -1);
+    s.answer(&window[1], ErrorCode::UNKNOWN_PRODUCER_ID, -1);
+    let again = s.sent();
+    assert_eq!(stamps(&again), [(1, 0)]);
+    s.ack(&again, 0);
+    assert_eq!(stamps(&s.sent()), [(1, 10)]);
+}
+
+#[test]
+fn other_partitions_change_epoch_only_behind_what_they_have_out() {
+    let mut s = Script::with_id();
+    let other = s.machine.add_partition("t".into(), 1);
+    let window = in_flight(&mut s, 1);
+    s.batch(other, 'x', 5);
+    let x = s.sent();
+    assert_eq!(stamps(&x), [(0, 0)]);
+    s.answer(&window[0], ErrorCode::UNKNOWN_PRODUCER_ID, -1);
+    s.batch(other, 'y', 5);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+    s.machine.handle_lost(s.now, x.id, true);
+    s.now += SECOND;
+    // Its outcome is unknown: it keeps the old epoch, and what follows has the new one.
+    let x = s.sent();
+    assert_eq!(stamps(&x), [(0, 0)]);
+    assert_eq!(s.send(), None);
+    s.ack(&x, 0);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+#[test]
+fn a_batch_out_of_time_that_may_be_written_costs_an_epoch() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.machine.handle_lost(s.now, window[0].id, true);
+    s.now += 121 * SECOND;
+    s.machine.handle_timeout(s.now);
+    let last_error = Some(ErrorCode::NETWORK_EXCEPTION);
+    let expected = Outcome::Expired {
+        possibly_written: true,
+        last_error,
+    };
+    assert_eq!(s.finished(), [('a', expected)]);
+    s.batch(P, 'b', 10);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+#[test]
+fn a_batch_out_of_time_in_flight_stops_the_partition_until_it_is_answered() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.now += 121 * SECOND;
+    s.machine.handle_timeout(s.now);
+    assert!(matches!(
+        s.finished()[..],
+        [(
+            'a',
+            Outcome::Expired {
+                possibly_written: true,
+                ..
+            }
+        )]
+    ));
+    s.batch(P, 'b', 10);
+    assert_eq!(s.send(), None);
+    s.ack(&window[0], 10);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+#[test]
+fn a_batch_out_of_time_that_was_never_sent_costs_nothing() {
+    let mut s = Script::with_id();
+    in_flight(&mut s, 0);
+    s.leader = -1;
+    s.batch(P, 'a', 10);
+    assert_eq!(s.send(), None);
+    assert_eq!(s.machine.poll_stale().as_deref(), Some("t"));
+    s.now += 121 * SECOND;
+    s.machine.handle_timeout(s.now);
+    assert!(matches!(
+        s.finished()[..],
+        [(
+            'a',
+            Outcome::Expired {
+                possibly_written: false,
+                ..
+            }
+        )]
+    ));
+    s.leader = 1;
+    s.batch(P, 'b', 10);
+    assert_eq!(stamps(&s.sent()), [(0, 10)]);
+}
+
+#[test]
+fn partitions_of_one_leader_share_a_request_up_to_its_size() {
+    let mut s = Script::with_id();
+    s.machine.settings.max_request_size = 250;
+    for n in 1..4 {
+        s.machine.add_partition("t".into(), n);
+    }
+    for (slot, c) in (0..4).map(Slot).zip(['a', 'b', 'c', 'd']) {
+        s.batch(slot, c, 1);
+    }
+    let sizes = [s.sent().batches.len(), s.sent().batches.len()];
+    assert_eq!((sizes, s.send()), ([2, 2], None));
+}
+
+#[test]
+fn a_partition_missing_from_the_answer_is_sent_again() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.machine.handle_response(s.now, window[0].id, |_| None);
+    s.now += SECOND;
+    assert_eq!(stamps(&s.sent()), stamps(&window[0]));
+}
+
+#[test]
+fn sequences_wrap_to_zero() {
+    use super::partition::advance;
+    assert_eq!(advance(i32::MAX, 1), 0);
+    assert_eq!(advance(i32::MAX - 1, 3), 1);
+    assert_eq!(advance(5, 10), 15);
+}
+
+#[test]
+fn closing_says_which_batches_a_broker_may_have() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.batch(P, 'b', 10);
+    s.machine.abort();
+    let expected = [true, false].map(|possibly_written| Outcome::Aborted { possibly_written });
+    assert_eq!(s.finished(), [('a', expected[0]), ('b', expected[1])]);
+    s.ack(&window[0], 10);
+    assert!(s.machine.is_idle() && s.finished().is_empty());
+}
+
+#[test]
+fn without_idempotence_batches_are_sent_by_nobody_in_particular() {
+    let mut s = Script::new();
+    s.machine = Producer::new(Settings {
+        idempotent: false,
+        ..settings()
+    });
+    s.machine.add_partition("t".into(), 0);
+    s.batch(P, 'a', 1);
+    assert_eq!(s.machine.poll_identity(s.now), None);
+    assert_eq!(s.sent().batches[0].stamp, ProducerStamp::NONE);
+}
+
+/// A broker that keeps what Kafka keeps: the next sequence it takes, and what it took.
+#[derive(Default)]
+struct Log {
+    epoch: i16,
+    next: Option<i32>,
+    taken: Vec<(i16, i32, u32)>,
+    payloads: Vec<u64>,
+}
+
+impl Log {
+    fn append(&mut self, sent: &Sent, count: u32) -> ErrorCode {
+        let (epoch, sequence) = (sent.stamp.epoch, sent.stamp.sequence);
+        if self
+            .taken
+            .iter()
+            .rev()
+            .take(5)
+            .any(|t| (t.0, t.1) == (epoch, sequence))
+        {
+            return ErrorCode::NONE;
+        }
+        if epoch < self.epoch {
+            return ErrorCode::INVALID_PRODUCER_EPOCH;
+        }
+        let expected = if epoch > self.epoch {
+            Some(0)
+        } else {
+            self.next
+        };
+        if expected.is_some_and(|next| next != sequence) {
+            return ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER;
+        }
+        self.epoch = epoch;
+        self.next = Some(partition::advance(sequence, count));
+        self.taken.push((epoch, sequence, count));
+        self.payloads.push(sent.batch);
+        ErrorCode::NONE
+    }
+}
+
+#[test]
+fn whatever_is_lost_or_refused_on_the_way_each_batch_is_written_once_and_in_order() {
+    for seed in 0..300 {
+        let mut random = crate::backoff::Random(seed);
+        let mut s = Script::with_id();
+        let mut log = Log::default();
+        let mut flying: VecDeque<(Request, bool)> = VecDeque::new();
+        let mut made = 0;
+        for _ in 0..400 {
+            s.now += Duration::from_millis(20);
+            if made < 60 && random.below(3) == 0 {
+                s.batch(P, 'x', 10);
+                made += 1;
+            }
+            if let Some(request) = s.send() {
+                // Connections keep order: behind a request that did not arrive, none does.
+                let cut = flying.iter().any(|(_, arrives)| !arrives);
+                flying.push_back((request, !cut && random.below(12) != 0));
+            }
+            if random.below(2) == 0
+                && let Some((request, arrives)) = flying.pop_front()
+            {
+                play(&mut s, &mut log, &mut random, &request, arrives);
+            }
+        }
+        while !s.machine.is_idle() || !flying.is_empty() {
+            s.now += SECOND / 2;
+            while let Some((request, arrives)) = flying.pop_front() {
+                play(&mut s, &mut log, &mut random, &request, arrives);
+            }
+            flying.extend(s.send().map(|r| (r, true)));
+            s.finished();
+        }
+        assert_eq!(log.payloads, (0..made).collect::<Vec<_>>(), "seed {seed}");
+    }
+}
+
+fn play(
+    s: &mut Script,
+    log: &mut Log,
+    random: &mut crate::backoff::Random,
+    request: &Request,
+    arrives: bool,
+) {
+    if !arrives {
+        return s.machine.handle_lost(s.now, request.id, true);
+    }
+    if random.below(15) == 0 {
+        return s.answer(request, ErrorCode::NOT_ENOUGH_REPLICAS, -1);
+    }
+    let error = log.append(&request.batches[0], 10);
+    if random.below(10) == 0 {
+        return s.machine.handle_lost(s.now, request.id, true);
+    }
+    s.answer(request, error, 0);
+}
