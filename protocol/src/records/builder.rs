@@ -89,6 +89,19 @@ impl BatchBuilder {
         self.at
     }
 
+    /// The most it may take; see [`new`](Self::new).
+    #[must_use]
+    pub const fn limit(&self) -> usize {
+        self.limit
+    }
+
+    /// Allows it to grow further, when there is memory for it.
+    pub const fn raise_limit(&mut self, limit: usize) {
+        if limit > self.limit {
+            self.limit = limit;
+        }
+    }
+
     /// Appends a record; false when it does not fit any more. The first record always fits.
     #[inline]
     pub fn append(&mut self, record: &NewRecord<'_>) -> bool {
@@ -330,6 +343,20 @@ impl SealedBatch {
     #[must_use]
     pub const fn size(&self) -> usize {
         self.len
+    }
+
+    /// A copy of a batch that was sealed before, to be stamped anew while the original may still be
+    /// on its way; `None` when it is no whole batch.
+    #[must_use]
+    pub fn copy_of(batch: &[u8], mut buffer: Vec<u8>) -> Option<Self> {
+        let header = BatchHeader::decode(batch)?;
+        buffer.clear();
+        buffer.extend_from_slice(batch);
+        Some(Self {
+            header,
+            len: batch.len(),
+            buf: buffer,
+        })
     }
 
     /// Writes the header and the CRC. May be done again, with another stamp.

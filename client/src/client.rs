@@ -1,0 +1,484 @@
+//! The client: connections, metadata, and any request to any broker.
+
+use std::{sync::Arc, time::Duration};
+
+use ottla_core::{
+    backoff::Backoff,
+    cluster::{Cluster, Topic, Topology},
+};
+use ottla_protocol::{ErrorCode, wire::Request};
+use tokio::time::{Instant, timeout_at};
+
+use crate::{
+    brokers::{Brokers, Use},
+    connect::{Connect, Tcp},
+    error::{Error, ErrorKind, Result},
+    link::{Address, Dialer, Link, seed},
+    metadata::{Metadata, Snapshot, Wish},
+    settings::{self, boolean, millis, number},
+};
+
+/// After so many answers in a row that a topic does not exist, it does not: a topic just made may
+/// be unknown to a broker for a moment.
+const UNKNOWN_TOPIC_ANSWERS: u32 = 4;
+
+/// A connection to a Kafka cluster, shared by producers, consumers and single requests. Clones are
+/// the same client; when the last one and everything made from it is dropped, its connections close
+/// and its tasks end.
+///
+/// ```no_run
+/// # async fn example() -> ottla::Result<()> {
+/// let client = ottla::Client::builder("localhost:9092").connect().await?;
+/// for broker in client.topology().brokers.values() {
+///     println!("{} is at {}:{}", broker.id, broker.host, broker.port);
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    settings: Settings,
+    metadata: Metadata,
+    brokers: Arc<Brokers>,
+}
+
+/// The settings of a client; see [`ClientBuilder`].
+#[derive(Debug, Clone)]
+struct Settings {
+    client_id: Option<Arc<str>>,
+    request_timeout: Duration,
+    api_timeout: Duration,
+    setup_timeout: Duration,
+    reconnect_backoff: Backoff,
+    retry_backoff: Backoff,
+    metadata_max_age: Duration,
+    max_frame: usize,
+    auto_create: bool,
+}
+
+/// Collects settings and connects.
+#[must_use = "a builder does nothing until it connects"]
+pub struct ClientBuilder {
+    bootstrap: String,
+    settings: Settings,
+    connect: Arc<dyn Connect>,
+}
+
+impl ClientBuilder {
+    /// `client.id`: what brokers call this client in logs, metrics and quotas. Default `ottla`.
+    pub fn client_id(mut self, id: impl Into<Arc<str>>) -> Self {
+        self.settings.client_id = Some(id.into());
+        self
+    }
+
+    /// `request.timeout.ms`: how long one request may take on one connection. Default 30 s.
+    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.request_timeout = timeout;
+        self
+    }
+
+    /// `default.api.timeout.ms`: how long a call may take with all its attempts, [`connect`](Self::connect)
+    /// included. Default 60 s.
+    pub const fn api_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.api_timeout = timeout;
+        self
+    }
+
+    /// How connections are made. Default [`Tcp`].
+    pub fn connect_with(mut self, connect: impl Connect) -> Self {
+        self.connect = Arc::new(connect);
+        self
+    }
+
+    /// Sets a client setting by its Kafka name.
+    ///
+    /// | name | default |
+    /// |---|---|
+    /// | `bootstrap.servers` | as given to [`Client::builder`] |
+    /// | `client.id` | `ottla` |
+    /// | `request.timeout.ms` | 30000 |
+    /// | `default.api.timeout.ms` | 60000 |
+    /// | `socket.connection.setup.timeout.ms` | 10000 |
+    /// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1000 |
+    /// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1000 |
+    /// | `metadata.max.age.ms` | 300000 |
+    /// | `receive.message.max.bytes` | 104857600 |
+    /// | `allow.auto.create.topics` | false |
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the
+    /// value is malformed.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        let s = &mut self.settings;
+        match name {
+            "bootstrap.servers" => value.clone_into(&mut self.bootstrap),
+            "client.id" => s.client_id = Some(value.into()),
+            "request.timeout.ms" => s.request_timeout = millis(name, value)?,
+            "default.api.timeout.ms" => s.api_timeout = millis(name, value)?,
+            "socket.connection.setup.timeout.ms" => s.setup_timeout = millis(name, value)?,
+            "reconnect.backoff.ms" => s.reconnect_backoff.first = millis(name, value)?,
+            "reconnect.backoff.max.ms" => s.reconnect_backoff.longest = millis(name, value)?,
+            "retry.backoff.ms" => s.retry_backoff.first = millis(name, value)?,
+            "retry.backoff.max.ms" => s.retry_backoff.longest = millis(name, value)?,
+            "metadata.max.age.ms" => s.metadata_max_age = millis(name, value)?,
+            "receive.message.max.bytes" => s.max_frame = number(name, value)?,
+            "allow.auto.create.topics" => s.auto_create = boolean(name, value)?,
+            _ => return Err(settings::unknown(name, "client")),
+        }
+        Ok(())
+    }
+
+    /// Connects: done when a broker has said what the cluster consists of.
+    ///
+    /// Must be called on a tokio runtime with time enabled. Dropping the future gives up and closes
+    /// what was opened.
+    ///
+    /// # Errors
+    /// When a bootstrap address is malformed, or no broker answers within
+    /// [`api_timeout`](Self::api_timeout); the error then says what was wrong with the last one tried.
+    pub async fn connect(self) -> Result<Client> {
+        let seeds = addresses(&self.bootstrap)?;
+        let settings = self.settings;
+        let dialer = Dialer {
+            connect: self.connect,
+            client_id: settings.client_id.clone(),
+            setup_timeout: settings.setup_timeout,
+            backoff: settings.reconnect_backoff,
+            max_frame: settings.max_frame,
+        };
+        let brokers = Arc::new(Brokers::new(dialer));
+        let now = Instant::now().into_std();
+        let cluster = Cluster::new(
+            now,
+            settings.metadata_max_age,
+            settings.retry_backoff,
+            seed(),
+        );
+        let timeout = settings.request_timeout.min(settings.api_timeout);
+        let auto_create = settings.auto_create;
+        let metadata = Metadata::new(cluster, seeds, brokers.clone(), timeout, auto_create);
+        let client = Client {
+            shared: Arc::new(Shared {
+                settings,
+                metadata,
+                brokers,
+            }),
+        };
+        let doing = || format!("connecting to {}", self.bootstrap);
+        client
+            .wait_for(client.deadline(), doing, |s| {
+                (s.answers > 0).then_some(Ok(()))
+            })
+            .await?;
+        Ok(client)
+    }
+}
+
+/// `host:port`, several separated by commas; `[::1]:9092` for IPv6.
+fn addresses(bootstrap: &str) -> Result<Vec<Address>> {
+    let parts = bootstrap
+        .split(',')
+        .map(str::trim)
+        .filter(|part| !part.is_empty());
+    let seeds = parts.map(address).collect::<Result<Vec<_>>>()?;
+    if seeds.is_empty() {
+        return Err(Error::config(
+            "bootstrap.servers names no server; give HOST:PORT",
+        ));
+    }
+    Ok(seeds)
+}
+
+fn address(text: &str) -> Result<Address> {
+    let malformed = || settings::malformed("bootstrap.servers", text, "HOST:PORT");
+    let (host, port) = text.rsplit_once(':').ok_or_else(malformed)?;
+    let port = port
+        .parse()
+        .ok()
+        .filter(|port| *port != 0)
+        .ok_or_else(malformed)?;
+    let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
+    let host = bracketed.unwrap_or(host);
+    if host.is_empty() || (bracketed.is_none() && host.contains(':')) {
+        return Err(malformed());
+    }
+    Ok(Address {
+        host: host.into(),
+        port,
+    })
+}
+
+impl Client {
+    /// A client of the cluster that these servers belong to: `host:port`, several separated by
+    /// commas (`bootstrap.servers`).
+    pub fn builder(bootstrap: impl Into<String>) -> ClientBuilder {
+        ClientBuilder {
+            bootstrap: bootstrap.into(),
+            settings: Settings {
+                client_id: Some("ottla".into()),
+                request_timeout: Duration::from_secs(30),
+                api_timeout: Duration::from_secs(60),
+                setup_timeout: Duration::from_secs(10),
+                reconnect_backoff: Backoff::RECONNECT,
+                retry_backoff: Backoff::RETRY,
+                metadata_max_age: Duration::from_secs(300),
+                max_frame: ottla_core::connection::MAX_FRAME,
+                auto_create: false,
+            },
+            connect: Arc::new(Tcp),
+        }
+    }
+
+    /// What is known of the cluster now: brokers, and the topics in use.
+    #[must_use]
+    pub fn topology(&self) -> Arc<Topology> {
+        self.shared.metadata.topology()
+    }
+
+    /// Asks any broker, and another one when it cannot be reached.
+    ///
+    /// Dropping the future does not take a request back that is on the wire.
+    ///
+    /// # Errors
+    /// When no broker answers in time, or the one that does speaks no common version. What the
+    /// broker says in the response's own error codes is for the caller to read.
+    ///
+    /// ```no_run
+    /// # async fn example(client: ottla::Client) -> ottla::Result<()> {
+    /// use ottla::protocol::messages::ListGroupsRequest;
+    /// let groups = client.request(ListGroupsRequest::default()).await?.groups;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn request<R: Request + Sync>(&self, request: R) -> Result<R::Response> {
+        self.routed(request, |topology, turn| {
+            let mut ids: Vec<_> = topology.brokers.keys().copied().collect();
+            ids.sort_unstable();
+            ids.get(turn % ids.len().max(1)).copied()
+        })
+        .await
+    }
+
+    /// Asks the controller, or the broker that speaks for it.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request).
+    pub async fn request_controller<R: Request + Sync>(&self, request: R) -> Result<R::Response> {
+        self.routed(request, |topology, _| {
+            Some(topology.controller_id).filter(|id| topology.brokers.contains_key(id))
+        })
+        .await
+    }
+
+    /// Asks one broker by its node id.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request); also when the cluster has no such broker.
+    pub async fn request_broker<R: Request + Sync>(
+        &self,
+        broker: i32,
+        request: R,
+    ) -> Result<R::Response> {
+        self.routed(request, |topology, _| {
+            topology.brokers.contains_key(&broker).then_some(broker)
+        })
+        .await
+    }
+
+    /// Tries until a request was written or the time is up. What was written is not tried again
+    /// here: only the caller knows whether that is safe (rule 6).
+    async fn routed<R: Request + Sync>(
+        &self,
+        request: R,
+        mut route: impl FnMut(&Topology, usize) -> Option<i32>,
+    ) -> Result<R::Response> {
+        let request = Arc::new(request);
+        let deadline = self.deadline();
+        let mut attempts = ottla_core::backoff::Attempts::new(seed());
+        let mut last = format!("no broker is known to take {}", R::NAME);
+        for turn in 0.. {
+            if let Some(broker) = route(&self.topology(), turn) {
+                let timeout = self.shared.settings.request_timeout;
+                let timeout = timeout.min(deadline.saturating_duration_since(Instant::now()));
+                match self
+                    .ask(broker, request.clone(), Use::General, timeout)
+                    .await
+                {
+                    Err(error) if error.is_retriable() && !error.possibly_written() => {
+                        last = error.to_string();
+                    }
+                    answer => return answer,
+                }
+            }
+            self.shared.metadata.hint(Wish::Stale);
+            let pause = attempts.delay(&self.shared.settings.retry_backoff);
+            if Instant::now() + pause >= deadline {
+                break;
+            }
+            tokio::time::sleep(pause).await;
+        }
+        Err(self.overdue(R::NAME, Some(last)))
+    }
+
+    /// One attempt at one broker.
+    pub(crate) async fn ask<R: Request + Sync>(
+        &self,
+        broker: i32,
+        request: Arc<R>,
+        purpose: Use,
+        timeout: Duration,
+    ) -> Result<R::Response> {
+        self.link(broker, purpose)?
+            .request(request, i16::MAX, timeout)
+            .await
+    }
+
+    /// The connection to a broker for a use.
+    pub(crate) fn link(&self, broker: i32, purpose: Use) -> Result<Arc<Link>> {
+        let topology = self.topology();
+        let Some(broker) = topology.brokers.get(&broker) else {
+            let code = ErrorCode::BROKER_NOT_AVAILABLE;
+            return Err(Error::broker(code, format!("looking for broker {broker}")));
+        };
+        let address = Address {
+            host: broker.host.clone(),
+            port: broker.port,
+        };
+        Ok(self.shared.brokers.link(&address, purpose))
+    }
+
+    /// A topic and its partitions, looked up if it is not known, and kept up to date from then on.
+    ///
+    /// # Errors
+    /// When the topic does not exist or may not be seen, or nobody says within
+    /// `default.api.timeout.ms`.
+    pub async fn topic(&self, name: &str) -> Result<Arc<Topic>> {
+        self.topic_by(name, self.deadline()).await
+    }
+
+    pub(crate) async fn topic_by(&self, name: &str, deadline: Instant) -> Result<Arc<Topic>> {
+        if let Some(topic) = self.topology().topic(name) {
+            return Ok(topic.clone());
+        }
+        let key: Arc<str> = name.into();
+        let since = self.shared.metadata.watch().borrow().answers;
+        self.shared.metadata.wish(Wish::Topic(key)).await;
+        let doing = || format!("looking for topic {name}");
+        self.wait_for(deadline, doing, |s| {
+            if let Some(topic) = s.topology.topic(name) {
+                return Some(Ok(topic.clone()));
+            }
+            let error = s.topology.errors.get(name).filter(|_| s.answers > since)?;
+            let final_ = !error.code.is_retriable() || error.times >= UNKNOWN_TOPIC_ANSWERS;
+            final_.then(|| Err(Error::broker(error.code, doing())))
+        })
+        .await
+    }
+
+    /// Waits until a snapshot says yes or no.
+    async fn wait_for<T>(
+        &self,
+        deadline: Instant,
+        doing: impl Fn() -> String,
+        mut decide: impl FnMut(&Snapshot) -> Option<Result<T>>,
+    ) -> Result<T> {
+        let mut watch = self.shared.metadata.watch();
+        let started = Instant::now();
+        let wait = async {
+            loop {
+                if let Some(decided) = decide(&watch.borrow_and_update()) {
+                    return decided;
+                }
+                if watch.changed().await.is_err() {
+                    return Err(Error::new(ErrorKind::Closed, doing()));
+                }
+            }
+        };
+        if let Ok(decided) = timeout_at(deadline, wait).await {
+            return decided;
+        }
+        let snapshot = self.shared.metadata.watch().borrow().clone();
+        let unknown = || {
+            snapshot
+                .topology
+                .errors
+                .values()
+                .next()
+                .map(|e| e.code.to_string())
+        };
+        let last = snapshot.trouble.clone().or_else(unknown);
+        let after_ms = (deadline - started).as_millis();
+        Err(Error::new(ErrorKind::Timeout { after_ms, last }, doing()))
+    }
+
+    pub(crate) fn metadata(&self) -> &Metadata {
+        &self.shared.metadata
+    }
+
+    pub(crate) fn retry_backoff(&self) -> Backoff {
+        self.shared.settings.retry_backoff
+    }
+
+    pub(crate) fn request_timeout(&self) -> Duration {
+        self.shared.settings.request_timeout
+    }
+
+    pub(crate) fn deadline(&self) -> Instant {
+        Instant::now() + self.shared.settings.api_timeout
+    }
+
+    pub(crate) fn overdue(&self, doing: &str, last: Option<String>) -> Error {
+        let after_ms = self.shared.settings.api_timeout.as_millis();
+        Error::new(ErrorKind::Timeout { after_ms, last }, doing)
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bootstrap_servers_are_read_as_people_write_them() {
+        let read = |text: &str| {
+            let seeds = addresses(text).expect("it is well-formed");
+            seeds.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(read("a:1, b.c:9092,"), ["a:1", "b.c:9092"]);
+        assert_eq!(read("[::1]:9092"), ["[::1]:9092"]);
+    }
+
+    #[test]
+    fn malformed_bootstrap_servers_are_named() {
+        for text in [
+            "", "a", "a:", "a:0", "a:70000", ":9092", "::1:9092", "http://a",
+        ] {
+            let error = addresses(text).expect_err(text).to_string();
+            assert!(error.contains("bootstrap.servers"), "{error}");
+        }
+    }
+
+    #[test]
+    fn settings_that_are_unknown_or_malformed_are_told_apart() {
+        let mut builder = Client::builder("a:1");
+        assert!(builder.set("request.timeout.ms", "100").is_ok());
+        let kind = |e: Result<()>| e.expect_err("it is wrong").kind().clone();
+        assert!(matches!(
+            kind(builder.set("acks", "1")),
+            ErrorKind::UnknownSetting(_)
+        ));
+        let too_long = builder.set("request.timeout.ms", "3000000000");
+        assert!(matches!(kind(too_long), ErrorKind::Config(_)));
+    }
+}

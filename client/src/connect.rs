@@ -1,0 +1,39 @@
+//! How a byte stream to a broker comes about. TCP is one way; an in-memory pipe, TLS, a proxy or a
+//! simulated network are others, and all the same to the client.
+
+use std::{future::Future, io, pin::Pin};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+
+/// A byte stream to a broker.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+/// The future of a byte stream.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+
+/// Makes byte streams to brokers. Called again for every connection, so names are resolved anew.
+///
+/// Dropping the future must give the attempt up.
+pub trait Connect: Send + Sync + 'static {
+    /// Connects to a host and port, as bootstrap servers or brokers name them.
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
+}
+
+/// TCP with `TCP_NODELAY`, trying every address that the name resolves to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Tcp;
+
+impl Connect for Tcp {
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        Box::pin(async move {
+            let stream = TcpStream::connect((host, port)).await?;
+            stream.set_nodelay(true)?;
+            Ok(Box::new(stream) as Box<dyn Stream>)
+        })
+    }
+}

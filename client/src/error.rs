@@ -1,0 +1,217 @@
+//! The one error type: what was being done, with what, and what may be done about it.
+
+use std::{fmt, sync::Arc};
+
+use ottla_core::{connection::Fault, versions::VersionError};
+use ottla_protocol::{
+    ErrorCode,
+    records::RecordError,
+    wire::{DecodeError, EncodeError},
+};
+
+/// What went wrong, with what, and what may be done about it. Cheap to clone: one batch's error goes
+/// to all of its records.
+#[derive(Clone)]
+pub struct Error(Arc<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    /// What was being done, to which topic, partition or broker.
+    doing: String,
+    possibly_written: bool,
+}
+
+/// What kind of thing went wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// A setting is unknown, malformed or contradicts another.
+    Config(String),
+    /// There is no setting of this name.
+    UnknownSetting(String),
+    /// No connection could be made.
+    Connect(String),
+    /// The connection was lost, or given up.
+    Disconnected(Fault),
+    /// The socket failed.
+    Io(String),
+    /// It took longer than it may; says how long that is in milliseconds, and what was waited for.
+    Timeout {
+        /// The limit in milliseconds.
+        after_ms: u128,
+        /// The last thing that was wrong, if anything was.
+        last: Option<String>,
+    },
+    /// The broker and this client have no version in common.
+    Version(VersionError),
+    /// A request cannot be written in the version that the broker speaks.
+    Encode(EncodeError),
+    /// An answer is not what it should be.
+    Decode(DecodeError),
+    /// A record batch is damaged.
+    Records(RecordError),
+    /// The broker refused; see [`Error::code`].
+    Broker(ErrorCode),
+    /// A record is larger than the limit.
+    RecordTooLarge {
+        /// Its size in bytes.
+        size: usize,
+        /// The limit, and the setting it comes from.
+        limit: usize,
+    },
+    /// The topic does not have this partition.
+    NoSuchPartition {
+        /// How many it has.
+        partitions: usize,
+    },
+    /// The buffer is full (`buffer.memory`), and waiting was not asked for.
+    BufferFull,
+    /// The producer, consumer or client was closed.
+    Closed,
+}
+
+/// The result of nearly everything here.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+impl Error {
+    pub(crate) fn new(kind: ErrorKind, doing: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            doing: doing.into(),
+            possibly_written: false,
+        }))
+    }
+
+    /// The same, when a broker may have acted on it.
+    pub(crate) fn unsure(kind: ErrorKind, doing: impl Into<String>) -> Self {
+        Self(Arc::new(Inner {
+            kind,
+            doing: doing.into(),
+            possibly_written: true,
+        }))
+    }
+
+    pub(crate) fn broker(code: ErrorCode, doing: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Broker(code), doing)
+    }
+
+    pub(crate) fn config(what: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config(what.into()), "settings")
+    }
+
+    /// What kind of error this is.
+    #[must_use]
+    pub fn kind(&self) -> &ErrorKind {
+        &self.0.kind
+    }
+
+    /// What was being done, and to which topic, partition or broker.
+    #[must_use]
+    pub fn doing(&self) -> &str {
+        &self.0.doing
+    }
+
+    /// The broker's error code, where a broker refused.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self.kind() {
+            ErrorKind::Broker(code) => Some(*code),
+            _ => None,
+        }
+    }
+
+    /// Whether the same thing may work later without anybody changing anything.
+    #[must_use]
+    pub fn is_retriable(&self) -> bool {
+        match self.kind() {
+            ErrorKind::Broker(code) => code.is_retriable(),
+            ErrorKind::Connect(_)
+            | ErrorKind::Disconnected(_)
+            | ErrorKind::Io(_)
+            | ErrorKind::Timeout { .. }
+            | ErrorKind::BufferFull => true,
+            _ => false,
+        }
+    }
+
+    /// Whether the producer, consumer or client it came from is of no further use.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Closed)
+    }
+
+    /// Whether a broker may have acted on the request all the same: a record may be written.
+    #[must_use]
+    pub fn possibly_written(&self) -> bool {
+        self.0.possibly_written
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.0.doing, self.0.kind)?;
+        if self.0.possibly_written {
+            write!(f, " (it may have been done all the same)")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ErrorKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Config(what) => f.write_str(what),
+            Self::UnknownSetting(what) => f.write_str(what),
+            Self::Connect(what) => write!(f, "cannot connect: {what}"),
+            Self::Disconnected(fault) => write!(f, "{fault}"),
+            Self::Io(what) => write!(f, "the connection failed: {what}"),
+            Self::Timeout {
+                after_ms,
+                last: None,
+            } => write!(f, "not done within {after_ms} ms"),
+            Self::Timeout {
+                after_ms,
+                last: Some(last),
+            } => {
+                write!(f, "not done within {after_ms} ms; {last}")
+            }
+            Self::Version(e) => write!(f, "{e}"),
+            Self::Encode(e) => write!(f, "the request cannot be written: {e}"),
+            Self::Decode(e) => write!(f, "the answer cannot be read: {e}"),
+            Self::Records(e) => write!(f, "{e}"),
+            Self::Broker(code) => write!(f, "{code}"),
+            Self::RecordTooLarge { size, limit } => write!(
+                f,
+                "the record takes {size} bytes, more than the {limit} that max.request.size allows"
+            ),
+            Self::NoSuchPartition { partitions } => {
+                write!(f, "there is no such partition; the topic has {partitions}")
+            }
+            Self::BufferFull => write!(f, "the buffer is full (buffer.memory)"),
+            Self::Closed => write!(f, "it was closed"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Error")
+            .field("doing", &self.0.doing)
+            .field("kind", &self.0.kind)
+            .field("possibly_written", &self.0.possibly_written)
+            .finish()
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self.kind() {
+            ErrorKind::Disconnected(e) => Some(e),
+            ErrorKind::Version(e) => Some(e),
+            ErrorKind::Encode(e) => Some(e),
+            ErrorKind::Decode(e) => Some(e),
+            ErrorKind::Records(e) => Some(e),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! A pure-Rust Apache Kafka client.
+//!
+//! - [`Client`] connects, knows the cluster, and sends any request of the protocol to any broker.
+//! - [`Producer`] batches records and resolves each once the brokers have acknowledged it.
+//! - [`Consumer`] reads assigned partitions, by lazy batches or by single records.
+//! - [`protocol`] holds the messages and record batches themselves.
+//!
+//! Everything runs on tokio, and dropping the last handle of a thing ends its tasks and closes its
+//! connections. Nothing in the default build compiles C.
+//!
+//! ```no_run
+//! # async fn example() -> ottla::Result<()> {
+//! use ottla::{Client, Consumer, Producer, Record, Start};
+//!
+//! let client = Client::builder("localhost:9092").connect().await?;
+//! let producer = Producer::builder(&client).build()?;
+//! let delivery = producer.send(Record::to("orders").key("42").value("paid")).await?;
+//! println!("written at offset {}", delivery.await?.offset);
+//!
+//! let mut consumer = Consumer::builder(&client).assign("orders", 0, Start::Earliest).build().await?;
+//! let record = consumer.recv().await?;
+//! println!("{:?}", record.value);
+//! # Ok(())
+//! # }
+//! ```
+
+mod brokers;
+mod client;
+mod connect;
+mod error;
+mod link;
+mod metadata;
+mod producer;
+mod settings;
+
+pub use client::{Client, ClientBuilder};
+pub use connect::{Connect, Connecting, Stream, Tcp};
+pub use error::{Error, ErrorKind, Result};
+pub use ottla_core::{
+    cluster::{Broker, Partition, Topic, Topology},
+    fetcher::{Reset, Start},
+};
+pub use ottla_protocol as protocol;
+pub use producer::{Acks, Delivery, Producer, ProducerBuilder, Record, RecordMetadata};

@@ -1,0 +1,269 @@
+//! The task that owns what is known of the cluster. Others read snapshots and send wishes.
+
+use std::{sync::Arc, time::Duration};
+
+use ottla_core::{
+    backoff::Random,
+    cluster::{Broker, Cluster, Topology},
+};
+use ottla_protocol::messages::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use tokio::{
+    sync::{mpsc, watch},
+    task::AbortHandle,
+    time::{Instant, sleep_until},
+};
+
+use crate::{
+    brokers::{Brokers, Use},
+    error::{Error, Result},
+    link::{Address, seed},
+};
+
+/// Wishes that may wait; more wait with whoever has them.
+const QUEUE: usize = 64;
+
+/// What others want of the task.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// Know this topic from now on.
+    Topic(Arc<str>),
+    /// Something is out of date: look again soon.
+    Stale,
+    /// Look again now.
+    Now,
+    /// A broker named a new leader in passing (KIP-951).
+    Leader {
+        topic: Arc<str>,
+        partition: i32,
+        leader: i32,
+        epoch: i32,
+        endpoint: Option<Broker>,
+    },
+}
+
+/// What is known now, and how that came about.
+#[derive(Debug, Clone)]
+pub(crate) struct Snapshot {
+    pub(crate) topology: Arc<Topology>,
+    /// How many answers there were.
+    pub(crate) answers: u64,
+    /// Why the last attempt failed, or what the current one waits for.
+    pub(crate) trouble: Option<String>,
+}
+
+/// A handle to the task. Dropping it ends the task.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    wishes: mpsc::Sender<Wish>,
+    snapshot: watch::Receiver<Snapshot>,
+    task: AbortHandle,
+}
+
+impl Drop for Metadata {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+impl Metadata {
+    pub(crate) fn new(
+        cluster: Cluster,
+        seeds: Vec<Address>,
+        brokers: Arc<Brokers>,
+        timeout: Duration,
+        auto_create: bool,
+    ) -> Self {
+        let (wishes, queue) = mpsc::channel(QUEUE);
+        let topology = cluster.topology().clone();
+        let (publish, snapshot) = watch::channel(Snapshot {
+            topology,
+            answers: 0,
+            trouble: None,
+        });
+        let random = Random(seed());
+        let task = Task {
+            cluster,
+            seeds,
+            brokers,
+            timeout,
+            auto_create,
+            publish,
+            random,
+        };
+        let task = tokio::spawn(task.run(queue)).abort_handle();
+        Self {
+            wishes,
+            snapshot,
+            task,
+        }
+    }
+
+    pub(crate) fn topology(&self) -> Arc<Topology> {
+        self.snapshot.borrow().topology.clone()
+    }
+
+    pub(crate) fn watch(&self) -> watch::Receiver<Snapshot> {
+        self.snapshot.clone()
+    }
+
+    pub(crate) async fn wish(&self, wish: Wish) {
+        // The task lives as long as this handle.
+        let _: Result<_, _> = self.wishes.send(wish).await;
+    }
+
+    /// A wish that may be dropped when many are waiting, because it will be made again.
+    pub(crate) fn hint(&self, wish: Wish) {
+        let _: Result<_, _> = self.wishes.try_send(wish);
+    }
+}
+
+struct Task {
+    cluster: Cluster,
+    seeds: Vec<Address>,
+    brokers: Arc<Brokers>,
+    timeout: Duration,
+    auto_create: bool,
+    publish: watch::Sender<Snapshot>,
+    random: Random,
+}
+
+impl Task {
+    async fn run(mut self, mut queue: mpsc::Receiver<Wish>) {
+        loop {
+            if self.cluster.poll_refresh(Instant::now().into_std()) {
+                self.refresh(&mut queue).await;
+            }
+            let next = self
+                .cluster
+                .poll_timeout()
+                .map_or_else(Instant::now, Instant::from_std);
+            tokio::select! {
+                wish = queue.recv() => match wish {
+                    Some(wish) => self.handle(wish),
+                    None => return,
+                },
+                () = sleep_until(next) => {}
+            }
+        }
+    }
+
+    fn handle(&mut self, wish: Wish) {
+        let now = Instant::now().into_std();
+        match wish {
+            Wish::Topic(topic) => self.cluster.handle_interest(now, topic),
+            Wish::Stale => self.cluster.handle_stale(now),
+            Wish::Now => self.cluster.handle_demand(now),
+            Wish::Leader {
+                topic,
+                partition,
+                leader,
+                epoch,
+                endpoint,
+            } => {
+                if self
+                    .cluster
+                    .handle_leader_hint(&topic, partition, leader, epoch, endpoint)
+                {
+                    let topology = self.cluster.topology().clone();
+                    self.publish.send_modify(|s| s.topology = topology);
+                }
+            }
+        }
+    }
+
+    /// Asks one address after another, known brokers first, until one answers. Wishes are taken
+    /// meanwhile.
+    async fn refresh(&mut self, queue: &mut mpsc::Receiver<Wish>) {
+        for address in self.candidates() {
+            self.publish
+                .send_modify(|s| s.trouble = Some(format!("no answer from {address} yet")));
+            let request = Arc::new(self.request());
+            let link = self.brokers.link(&address, Use::General);
+            let asked = link.request(request, i16::MAX, self.timeout);
+            tokio::pin!(asked);
+            let answer = loop {
+                tokio::select! {
+                    answer = &mut asked => break answer,
+                    Some(wish) = queue.recv() => self.handle(wish),
+                }
+            };
+            match answer.and_then(|answer| usable(answer, &address)) {
+                Ok(answer) => return self.take(&answer),
+                Err(error) => {
+                    tracing::debug!(broker = %address, %error, "no metadata");
+                    self.publish
+                        .send_modify(|s| s.trouble = Some(error.to_string()));
+                }
+            }
+        }
+        self.cluster.handle_failed(Instant::now().into_std());
+    }
+
+    fn take(&mut self, answer: &MetadataResponse) {
+        self.cluster
+            .handle_metadata(Instant::now().into_std(), answer);
+        let topology = self.cluster.topology().clone();
+        let at = |a: &Address| {
+            topology
+                .brokers
+                .values()
+                .any(|b| b.host == a.host && b.port == a.port)
+        };
+        self.brokers
+            .retain(|address| at(address) || self.seeds.contains(address));
+        self.publish.send_modify(|s| {
+            s.topology = topology;
+            s.answers += 1;
+            s.trouble = None;
+        });
+    }
+
+    /// Known brokers, then the bootstrap servers, which are asked again when no broker answers any
+    /// more (rule 19); each group from a random place on.
+    fn candidates(&mut self) -> Vec<Address> {
+        let brokers = self.cluster.topology().brokers.values();
+        let mut known: Vec<_> = brokers
+            .map(|b| Address {
+                host: b.host.clone(),
+                port: b.port,
+            })
+            .collect();
+        let turn = self.random.below(known.len());
+        known.rotate_left(turn);
+        let turn = self.random.below(self.seeds.len());
+        let seeds = self.seeds.iter().cycle().skip(turn).take(self.seeds.len());
+        for seed in seeds {
+            if !known.contains(seed) {
+                known.push(seed.clone());
+            }
+        }
+        known
+    }
+
+    fn request(&self) -> MetadataRequest {
+        let one = |name: &Arc<str>| MetadataRequestTopic {
+            name: Some(name.clone()),
+            ..MetadataRequestTopic::default()
+        };
+        MetadataRequest {
+            topics: Some(self.cluster.wanted().iter().map(one).collect()),
+            allow_auto_topic_creation: self.auto_create,
+            ..MetadataRequest::default()
+        }
+    }
+}
+
+/// A cluster without brokers is one that this client cannot use.
+fn usable(answer: MetadataResponse, address: &Address) -> Result<MetadataResponse> {
+    let doing = || format!("asking {address} for metadata");
+    if !answer.error_code.is_ok() {
+        return Err(Error::broker(answer.error_code, doing()));
+    }
+    if answer.brokers.is_empty() {
+        return Err(Error::broker(
+            ottla_protocol::ErrorCode::BROKER_NOT_AVAILABLE,
+            doing(),
+        ));
+    }
+    Ok(answer)
+}

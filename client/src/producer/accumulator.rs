@@ -1,0 +1,332 @@
+//! Where records wait for their batch to fill: one open batch per partition, behind one short mutex
+//! each. `send` works here; the sender's task takes from here.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Instant,
+};
+
+use ottla_core::{backoff::Random, cluster::Topic};
+use ottla_protocol::records::{BatchBuilder, NewRecord};
+use tokio::sync::Notify;
+
+use super::{
+    memory::{Memory, PAGE},
+    partitioner,
+    record::{Completion, Delivery, Record},
+};
+use crate::link::seed;
+
+/// The open batches of all partitions.
+#[derive(Debug)]
+pub(super) struct Accumulator {
+    topics: RwLock<Topics>,
+    pub(super) memory: Arc<Memory>,
+    batch_size: usize,
+    /// Partitions that have something new for the sender.
+    news: Mutex<Vec<Arc<Queue>>>,
+    pub(super) wake: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Topics {
+    by_name: HashMap<Arc<str>, Arc<TopicQueue>>,
+    closed: bool,
+}
+
+/// A topic's partitions, and the one that records without a key go to for now.
+#[derive(Debug)]
+pub(super) struct TopicQueue {
+    pub(super) partitions: Vec<Arc<Queue>>,
+    sticky: AtomicUsize,
+    /// Bytes given to that one; after a batch's worth it is another's turn (KIP-794).
+    given: AtomicUsize,
+}
+
+/// One partition's open and full batches.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pub(super) topic: Arc<str>,
+    pub(super) partition: i32,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    open: Option<Filling>,
+    full: VecDeque<Filling>,
+    /// Already in the sender's list.
+    announced: bool,
+    closed: bool,
+}
+
+/// A batch that is filled, or was.
+#[derive(Debug)]
+pub(super) struct Filling {
+    pub(super) builder: BatchBuilder,
+    pub(super) completion: Arc<Completion>,
+    pub(super) created: Instant,
+    pub(super) pages: u32,
+}
+
+/// What became of an attempt to append.
+pub(super) enum Appended {
+    Done(Delivery),
+    /// Memory must be taken first; nothing was appended.
+    NeedsPages(u32),
+    /// The producer is closed (rule 42).
+    Closed,
+}
+
+impl Accumulator {
+    pub(super) fn new(memory: Arc<Memory>, batch_size: usize) -> Self {
+        let (topics, news) = (RwLock::default(), Mutex::default());
+        Self {
+            topics,
+            memory,
+            batch_size,
+            news,
+            wake: Notify::new(),
+        }
+    }
+
+    pub(super) fn topic(&self, name: &str) -> Option<Arc<TopicQueue>> {
+        self.topics
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .by_name
+            .get(name)
+            .cloned()
+    }
+
+    /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay.
+    pub(super) fn add_topic(&self, topic: &Topic) -> Arc<TopicQueue> {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        let mut partitions = topics
+            .by_name
+            .get(&topic.name)
+            .map_or_else(Vec::new, |t| t.partitions.clone());
+        for n in partitions.len()..topic.partitions.len() {
+            let (topic, partition) = (topic.name.clone(), n as i32);
+            let state = Mutex::new(State {
+                closed: topics.closed,
+                ..State::default()
+            });
+            partitions.push(Arc::new(Queue {
+                topic,
+                partition,
+                state,
+            }));
+        }
+        let sticky = AtomicUsize::new(Random(seed()).below(partitions.len()));
+        let queue = Arc::new(TopicQueue {
+            partitions,
+            sticky,
+            given: AtomicUsize::new(0),
+        });
+        topics.by_name.insert(topic.name.clone(), queue.clone());
+        queue
+    }
+
+    /// Topics that have grown since they were added.
+    pub(super) fn grow(&self, topology: &ottla_core::cluster::Topology) {
+        let grown: Vec<_> = {
+            let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+            let grew = |(name, queue): (&Arc<str>, &Arc<TopicQueue>)| {
+                let topic = topology.topic(name)?;
+                (topic.partitions.len() > queue.partitions.len()).then(|| topic.clone())
+            };
+            topics.by_name.iter().filter_map(grew).collect()
+        };
+        for topic in grown {
+            self.add_topic(&topic);
+        }
+    }
+
+    /// Appends a record to its partition's batch. `pages` were taken from the budget before; what is
+    /// not needed of them goes back.
+    pub(super) fn append(
+        &self,
+        queue: &Arc<Queue>,
+        record: &NewRecord<'_>,
+        pages: u32,
+    ) -> Appended {
+        let mut state = queue.lock();
+        let result = self.append_to(&mut state, queue, record, pages);
+        drop(state);
+        result
+    }
+
+    #[inline]
+    fn append_to(
+        &self,
+        state: &mut State,
+        queue: &Arc<Queue>,
+        record: &NewRecord<'_>,
+        pages: u32,
+    ) -> Appended {
+        if let Some(open) = &mut state.open {
+            if open.builder.append(record) || self.grow_and_append(open, record) {
+                let delivery = open.delivery(record.timestamp);
+                if pages > 0 {
+                    self.memory.give_back(pages);
+                }
+                return Appended::Done(delivery);
+            }
+        }
+        self.start(state, queue, record, pages)
+    }
+
+    /// Lets the open batch have more memory, if there is any.
+    #[cold]
+    fn grow_and_append(&self, open: &mut Filling, record: &NewRecord<'_>) -> bool {
+        while open.builder.limit() < self.batch_size {
+            let more = open
+                .pages
+                .min(self.memory.pages(self.batch_size - open.builder.limit()));
+            if !self.memory.try_take(more) {
+                return false;
+            }
+            open.pages += more;
+            open.builder
+                .raise_limit((open.pages as usize * PAGE).min(self.batch_size));
+            if open.builder.append(record) {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// Closes the open batch and starts another with this record.
+    #[cold]
+    fn start(
+        &self,
+        state: &mut State,
+        queue: &Arc<Queue>,
+        record: &NewRecord<'_>,
+        pages: u32,
+    ) -> Appended {
+        if state.closed {
+            self.memory.give_back(pages);
+            return Appended::Closed;
+        }
+        if let Some(full) = state.open.take() {
+            state.full.push_back(full);
+            self.announce(state, queue);
+        }
+        let needed = self
+            .memory
+            .pages(record.max_size().max(PAGE.min(self.batch_size)));
+        if pages >= needed {
+            self.memory.give_back(pages - needed);
+        } else {
+            self.memory.give_back(pages);
+            if !self.memory.try_take(needed) {
+                return Appended::NeedsPages(needed);
+            }
+        }
+        let limit = (needed as usize * PAGE).min(self.batch_size);
+        let mut open = Filling {
+            builder: BatchBuilder::new(self.memory.buffer(), limit),
+            completion: Completion::new(queue.topic.clone(), queue.partition),
+            created: Instant::now(),
+            pages: needed,
+        };
+        let appended = open.builder.append(record);
+        debug_assert!(appended, "the first record always fits");
+        let delivery = open.delivery(record.timestamp);
+        state.open = Some(open);
+        self.announce(state, queue);
+        Appended::Done(delivery)
+    }
+
+    fn announce(&self, state: &mut State, queue: &Arc<Queue>) {
+        if !state.announced {
+            state.announced = true;
+            self.news
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(queue.clone());
+        }
+        self.wake.notify_one();
+    }
+
+    /// The partitions that have something new since the last call.
+    pub(super) fn take_news(&self) -> Vec<Arc<Queue>> {
+        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// No record is taken any more; what is open can still be taken out.
+    pub(super) fn close(&self) {
+        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
+        topics.closed = true;
+        for queue in topics.by_name.values().flat_map(|t| &t.partitions) {
+            queue.lock().closed = true;
+        }
+    }
+}
+
+impl TopicQueue {
+    /// The partition for a record: its own, its key's, or the one whose turn it is.
+    pub(super) fn choose(&self, record: &Record<'_>, batch_size: usize) -> Option<&Arc<Queue>> {
+        let n = self.partitions.len();
+        let at = match (record.partition, record.key) {
+            (Some(partition), _) => usize::try_from(partition).ok()?,
+            (None, Some(key)) => partitioner::of_key(key, n),
+            (None, None) => self.sticky(record.value.map_or(0, <[u8]>::len) + 16, batch_size),
+        };
+        self.partitions.get(at)
+    }
+
+    fn sticky(&self, size: usize, batch_size: usize) -> usize {
+        let before = self.given.fetch_add(size, Ordering::Relaxed);
+        if before < batch_size && before + size >= batch_size {
+            self.given.store(0, Ordering::Relaxed);
+            let next = Random(seed()).below(self.partitions.len());
+            return self.sticky.swap(next, Ordering::Relaxed);
+        }
+        self.sticky.load(Ordering::Relaxed)
+    }
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes what is full, and what is open too when it is old enough. Returns when the open batch
+    /// will be, if one stays.
+    pub(super) fn take(
+        &self,
+        old_enough: impl Fn(Instant) -> bool,
+        mut to: impl FnMut(Filling),
+    ) -> Option<Instant> {
+        let mut state = self.lock();
+        state.announced = false;
+        state.full.drain(..).for_each(&mut to);
+        match &state.open {
+            Some(open) if !old_enough(open.created) => Some(open.created),
+            Some(_) => {
+                state.open.take().into_iter().for_each(to);
+                None
+            }
+            None => None,
+        }
+    }
+}
+
+impl Filling {
+    #[inline]
+    fn delivery(&self, timestamp: i64) -> Delivery {
+        let index = self.builder.count().saturating_sub(1);
+        Delivery {
+            batch: self.completion.clone(),
+            index,
+            timestamp,
+        }
+    }
+}

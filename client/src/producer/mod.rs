@@ -1,0 +1,363 @@
+//! The producer: records in, batches out, each written once and in order.
+//!
+//! `send` serialises a record into its partition's open batch ([`accumulator`]); one task owns
+//! everything after that ([`sender`]), with the decisions made by
+//! [`ottla_core::producer::Producer`].
+
+mod accumulator;
+mod memory;
+mod partitioner;
+mod record;
+mod sender;
+mod settings;
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use ottla_protocol::records::{Compression, NewRecord};
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::AbortHandle,
+    time::{Instant, timeout, timeout_at},
+};
+
+pub use record::{Delivery, Record, RecordMetadata};
+pub use settings::Acks;
+
+use accumulator::{Accumulator, Appended, TopicQueue};
+use memory::Memory;
+use sender::{Command, Sender};
+use settings::Settings;
+
+use crate::{
+    client::Client,
+    error::{Error, ErrorKind, Result},
+};
+
+/// The batch header, which a record's batch takes besides the record.
+const BATCH_OVERHEAD: usize = ottla_protocol::records::BatchHeader::LEN;
+
+/// Writes records. Clones are the same producer.
+///
+/// When the last clone is dropped without [`close`](Self::close) or [`flush`](Self::flush), records
+/// that are not written yet are given up, and their [`Delivery`] says so.
+///
+/// ```no_run
+/// # async fn example(client: ottla::Client) -> ottla::Result<()> {
+/// use ottla::{Producer, Record};
+/// let producer = Producer::builder(&client).build()?;
+/// for n in 0..1000 {
+///     // Waits while the buffer is full; what became of the record is for the delivery to say.
+///     let _delivery = producer.send(Record::to("numbers").value(&n.to_string())).await?;
+/// }
+/// producer.flush().await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Producer {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    client: Client,
+    settings: Settings,
+    accumulator: Arc<Accumulator>,
+    commands: mpsc::Sender<Command>,
+    task: AbortHandle,
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// Collects the settings of a producer.
+#[must_use = "a builder does nothing until it builds"]
+#[derive(Debug)]
+pub struct ProducerBuilder {
+    client: Client,
+    settings: Settings,
+}
+
+impl ProducerBuilder {
+    /// `acks`: when a record counts as written. Default [`Acks::All`].
+    pub const fn acks(mut self, acks: Acks) -> Self {
+        self.settings.acks = acks;
+        self
+    }
+
+    /// `enable.idempotence`: no retry writes twice. Default true; needs [`Acks::All`].
+    pub const fn idempotence(mut self, idempotence: bool) -> Self {
+        self.settings.idempotence = idempotence;
+        self
+    }
+
+    /// `linger.ms`: how long a batch waits for more records. Default 5 ms.
+    pub const fn linger(mut self, linger: Duration) -> Self {
+        self.settings.linger = linger;
+        self
+    }
+
+    /// `compression.type`. Default none.
+    pub const fn compression(mut self, compression: Compression) -> Self {
+        self.settings.compression = compression;
+        self
+    }
+
+    /// `delivery.timeout.ms`: how long a record may take from [`Producer::send`] to its answer.
+    /// Default 120 s.
+    pub const fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.delivery_timeout = timeout;
+        self
+    }
+
+    /// Sets a producer setting by its Kafka name.
+    ///
+    /// | name | default | |
+    /// |---|---|---|
+    /// | `acks` | all | |
+    /// | `enable.idempotence` | true | |
+    /// | `linger.ms` | 5 | |
+    /// | `batch.size` | 262144 | bytes before compression; batches start at 16 KiB and grow |
+    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up |
+    /// | `max.request.size` | 1048576 | bytes; also the largest record |
+    /// | `max.in.flight.requests.per.connection` | 5 | |
+    /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
+    /// | `delivery.timeout.ms` | 120000 | |
+    /// | `compression.type` | none | none, gzip, snappy, lz4, zstd |
+    /// | `compression.gzip.level` | 6 | 1 to 9 |
+    /// | `compression.zstd.level` | 3 | -131072 to 22 |
+    ///
+    /// # Errors
+    /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the
+    /// value is malformed.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        self.settings.set(name, value)
+    }
+
+    /// Starts the producer. No broker is asked yet.
+    ///
+    /// # Errors
+    /// When settings contradict each other.
+    pub fn build(self) -> Result<Producer> {
+        let Self {
+            client,
+            mut settings,
+        } = self;
+        settings.check()?;
+        settings.batch_size = settings.batch_size.min(settings.max_request_size);
+        let memory = Arc::new(Memory::new(settings.buffer_memory));
+        let accumulator = Arc::new(Accumulator::new(memory, settings.batch_size));
+        let (commands, queue) = mpsc::channel(16);
+        let sender = Sender::new(client.clone(), settings.clone(), accumulator.clone());
+        let task = tokio::spawn(sender.run(queue)).abort_handle();
+        let shared = Shared {
+            client,
+            settings,
+            accumulator,
+            commands,
+            task,
+        };
+        Ok(Producer {
+            shared: Arc::new(shared),
+        })
+    }
+}
+
+impl Producer {
+    /// A producer on this client's cluster.
+    pub fn builder(client: &Client) -> ProducerBuilder {
+        ProducerBuilder {
+            client: client.clone(),
+            settings: Settings::default(),
+        }
+    }
+
+    /// Buffers a record and returns its delivery. Waits for the topic to be known, and while the
+    /// buffer is full, up to `max.block.ms`.
+    ///
+    /// Dropping the future means the record was not buffered; once it has returned, the record is
+    /// sent whatever happens to the [`Delivery`].
+    ///
+    /// # Errors
+    /// The record was not buffered: it is too large, its topic or partition does not exist, there
+    /// was no room in time, or the producer is closed.
+    pub async fn send(&self, record: Record<'_>) -> Result<Delivery> {
+        let new = self.new_record(&record)?;
+        let topic = match self.shared.accumulator.topic(record.topic) {
+            Some(topic) => topic,
+            None => self.look_up(record.topic).await?,
+        };
+        match self.append(&topic, &record, &new, 0)? {
+            Appended::Done(delivery) => Ok(delivery),
+            Appended::NeedsPages(pages) => self.wait_and_append(&topic, &record, &new, pages).await,
+            Appended::Closed => Err(closed(&record)),
+        }
+    }
+
+    /// [`send`](Self::send) without waiting, for a topic that is already known.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`ErrorKind::BufferFull`] when it would have to wait, for memory or
+    /// for a topic that was not used before.
+    pub fn try_send(&self, record: Record<'_>) -> Result<Delivery> {
+        let new = self.new_record(&record)?;
+        let full = || Error::new(ErrorKind::BufferFull, sending(&record));
+        let topic = self
+            .shared
+            .accumulator
+            .topic(record.topic)
+            .ok_or_else(full)?;
+        match self.append(&topic, &record, &new, 0)? {
+            Appended::Done(delivery) => Ok(delivery),
+            Appended::NeedsPages(_) => Err(full()),
+            Appended::Closed => Err(closed(&record)),
+        }
+    }
+
+    #[inline]
+    fn new_record<'a>(&self, record: &Record<'a>) -> Result<NewRecord<'a>> {
+        let timestamp = record.timestamp.unwrap_or_else(now_ms);
+        let Record {
+            key,
+            value,
+            headers,
+            ..
+        } = *record;
+        let new = NewRecord {
+            timestamp,
+            key,
+            value,
+            headers,
+        };
+        let (size, limit) = (
+            new.max_size() + BATCH_OVERHEAD,
+            self.shared.settings.max_request_size,
+        );
+        if size > limit {
+            return Err(Error::new(
+                ErrorKind::RecordTooLarge { size, limit },
+                sending(record),
+            ));
+        }
+        Ok(new)
+    }
+
+    #[inline]
+    fn append(
+        &self,
+        topic: &TopicQueue,
+        record: &Record<'_>,
+        new: &NewRecord<'_>,
+        pages: u32,
+    ) -> Result<Appended> {
+        let accumulator = &self.shared.accumulator;
+        let Some(queue) = topic.choose(record, self.shared.settings.batch_size) else {
+            accumulator.memory.give_back(pages);
+            let partitions = topic.partitions.len();
+            return Err(Error::new(
+                ErrorKind::NoSuchPartition { partitions },
+                sending(record),
+            ));
+        };
+        Ok(accumulator.append(queue, new, pages))
+    }
+
+    async fn look_up(&self, name: &str) -> Result<Arc<TopicQueue>> {
+        let deadline = Instant::now() + self.shared.settings.max_block;
+        let topic = self.shared.client.topic_by(name, deadline).await?;
+        Ok(self.shared.accumulator.add_topic(&topic))
+    }
+
+    #[cold]
+    async fn wait_and_append(
+        &self,
+        topic: &TopicQueue,
+        record: &Record<'_>,
+        new: &NewRecord<'_>,
+        mut pages: u32,
+    ) -> Result<Delivery> {
+        let max_block = self.shared.settings.max_block;
+        let deadline = Instant::now() + max_block;
+        loop {
+            let taken = timeout_at(deadline, self.shared.accumulator.memory.take(pages)).await;
+            if taken.is_err() {
+                let last = Some("the buffer is full (buffer.memory)".to_owned());
+                let kind = ErrorKind::Timeout {
+                    after_ms: max_block.as_millis(),
+                    last,
+                };
+                return Err(Error::new(kind, sending(record)));
+            }
+            match self.append(topic, record, new, pages)? {
+                Appended::Done(delivery) => return Ok(delivery),
+                Appended::NeedsPages(more) => pages = more,
+                Appended::Closed => return Err(closed(record)),
+            }
+        }
+    }
+
+    /// Sends what is buffered without lingering and waits until all of it is written or has failed.
+    /// Which, each record's [`Delivery`] says.
+    ///
+    /// Dropping the future changes nothing about the records.
+    ///
+    /// # Errors
+    /// When the producer is closed.
+    pub async fn flush(&self) -> Result<()> {
+        self.command(Command::Flush).await
+    }
+
+    /// Takes no more records, waits for those that are buffered up to `deadline`, and gives up the
+    /// rest; their [`Delivery`] then says so.
+    ///
+    /// # Errors
+    /// When records had to be given up.
+    pub async fn close(&self, deadline: Duration) -> Result<()> {
+        self.shared.accumulator.close();
+        if let Ok(flushed) = timeout(deadline, self.command(Command::Flush)).await {
+            return flushed;
+        }
+        self.command(Command::Abort).await?;
+        let last = Some("records that were not written by then were given up".to_owned());
+        let kind = ErrorKind::Timeout {
+            after_ms: deadline.as_millis(),
+            last,
+        };
+        Err(Error::new(kind, "closing the producer"))
+    }
+
+    async fn command(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> Result<()> {
+        let (done, wait) = oneshot::channel();
+        let closed = || Error::new(ErrorKind::Closed, "the producer");
+        self.shared
+            .commands
+            .send(command(done))
+            .await
+            .map_err(|_| closed())?;
+        wait.await.map_err(|_| closed())
+    }
+}
+
+fn sending(record: &Record<'_>) -> String {
+    match record.partition {
+        Some(partition) => format!("sending to {}-{partition}", record.topic),
+        None => format!("sending to {}", record.topic),
+    }
+}
+
+fn closed(record: &Record<'_>) -> Error {
+    Error::new(ErrorKind::Closed, sending(record))
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}

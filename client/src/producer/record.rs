@@ -1,0 +1,173 @@
+//! A record to be sent, and what became of it.
+
+use std::{
+    future::Future,
+    pin::Pin,
+    sync::{Arc, Mutex, OnceLock, PoisonError},
+    task::{Context, Poll, Waker},
+};
+
+use ottla_protocol::records::Header;
+
+use crate::error::{Error, Result};
+
+/// A record to be sent, borrowed from the caller: [`Producer::send`](super::Producer::send) copies it
+/// straight into the batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partition: Option<i32>,
+    pub(super) timestamp: Option<i64>,
+    pub(super) key: Option<&'a [u8]>,
+    pub(super) value: Option<&'a [u8]>,
+    pub(super) headers: &'a [Header<'a>],
+}
+
+impl<'a> Record<'a> {
+    /// An empty record for a topic: key and value are null.
+    #[must_use]
+    pub const fn to(topic: &'a str) -> Self {
+        Self {
+            topic,
+            partition: None,
+            timestamp: None,
+            key: None,
+            value: None,
+            headers: &[],
+        }
+    }
+
+    /// The key. Records of one key go to one partition, the same one that the Java client chooses.
+    #[must_use]
+    pub fn key(mut self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        self.key = Some(key.as_ref());
+        self
+    }
+
+    /// The value. Without one it is null, which compaction reads as a tombstone.
+    #[must_use]
+    pub fn value(mut self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        self.value = Some(value.as_ref());
+        self
+    }
+
+    /// The headers, in order; names may repeat.
+    #[must_use]
+    pub const fn headers(mut self, headers: &'a [Header<'a>]) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The partition, instead of the one the partitioner would choose.
+    #[must_use]
+    pub const fn partition(mut self, partition: i32) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// The timestamp in milliseconds since 1970, instead of now.
+    #[must_use]
+    pub const fn timestamp(mut self, timestamp: i64) -> Self {
+        self.timestamp = Some(timestamp);
+        self
+    }
+}
+
+/// Where a record was written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordMetadata {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The offset; -1 where the broker does not say, as with `acks=0`.
+    pub offset: i64,
+    /// The timestamp it was stored with, in milliseconds since 1970.
+    pub timestamp: i64,
+}
+
+/// Waits for a record to be written. Dropping it changes nothing: the record is sent all the same.
+///
+/// # Errors
+/// When the record was not written, or it is not known whether it was:
+/// [`Error::possibly_written`] tells.
+#[derive(Debug)]
+#[must_use = "whether the record was written is only known from its delivery"]
+pub struct Delivery {
+    pub(super) batch: Arc<Completion>,
+    pub(super) index: u32,
+    pub(super) timestamp: i64,
+}
+
+impl Future for Delivery {
+    type Output = Result<RecordMetadata>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        self.batch.poll(cx).map(|written| {
+            let written = written?;
+            let known = written.base_offset >= 0;
+            Ok(RecordMetadata {
+                topic: self.batch.topic.clone(),
+                partition: self.batch.partition,
+                offset: if known {
+                    written.base_offset + i64::from(self.index)
+                } else {
+                    -1
+                },
+                timestamp: written.append_time.unwrap_or(self.timestamp),
+            })
+        })
+    }
+}
+
+/// How one batch ends, shared by the deliveries of its records: nothing is allocated per record.
+#[derive(Debug)]
+pub(super) struct Completion {
+    pub(super) topic: Arc<str>,
+    pub(super) partition: i32,
+    outcome: OnceLock<Result<BatchWritten>>,
+    waiting: Mutex<Vec<Waker>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(super) struct BatchWritten {
+    pub(super) base_offset: i64,
+    pub(super) append_time: Option<i64>,
+}
+
+impl Completion {
+    pub(super) fn new(topic: Arc<str>, partition: i32) -> Arc<Self> {
+        let (outcome, waiting) = (OnceLock::new(), Mutex::default());
+        Arc::new(Self {
+            topic,
+            partition,
+            outcome,
+            waiting,
+        })
+    }
+
+    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<BatchWritten>> {
+        if let Some(outcome) = self.outcome.get() {
+            return Poll::Ready(outcome.clone());
+        }
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        // Set before the wakers are taken, so looking again under the lock cannot miss it.
+        if let Some(outcome) = self.outcome.get() {
+            return Poll::Ready(outcome.clone());
+        }
+        if !waiting
+            .last()
+            .is_some_and(|last| last.will_wake(cx.waker()))
+        {
+            waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    pub(super) fn finish(&self, outcome: Result<BatchWritten, Error>) {
+        if self.outcome.set(outcome).is_ok() {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.drain(..).for_each(Waker::wake);
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! How a producer behaves, by the names of the Java client.
+
+use std::time::Duration;
+
+use ottla_protocol::records::Compression;
+
+use crate::{
+    error::{Error, Result},
+    settings::{boolean, malformed, millis, number, unknown},
+};
+
+/// When a record counts as written (`acks`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acks {
+    /// When it left this process. Losses go unnoticed.
+    None,
+    /// When the leader has it.
+    Leader,
+    /// When every in-sync replica has it.
+    All,
+}
+
+impl Acks {
+    pub(super) const fn wire(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Leader => 1,
+            Self::All => -1,
+        }
+    }
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Settings {
+    pub(super) acks: Acks,
+    pub(super) idempotence: bool,
+    pub(super) linger: Duration,
+    pub(super) batch_size: usize,
+    pub(super) buffer_memory: usize,
+    pub(super) max_request_size: usize,
+    pub(super) max_in_flight: usize,
+    pub(super) max_block: Duration,
+    pub(super) delivery_timeout: Duration,
+    pub(super) compression: Compression,
+    pub(super) gzip_level: Option<i32>,
+    pub(super) zstd_level: Option<i32>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            acks: Acks::All,
+            idempotence: true,
+            linger: Duration::from_millis(5),
+            batch_size: 256 * 1024,
+            buffer_memory: 32 << 20,
+            max_request_size: 1 << 20,
+            max_in_flight: 5,
+            max_block: Duration::from_secs(60),
+            delivery_timeout: Duration::from_secs(120),
+            compression: Compression::None,
+            gzip_level: None,
+            zstd_level: None,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<()> {
+        match name {
+            "acks" => self.acks = acks(value)?,
+            "enable.idempotence" => self.idempotence = boolean(name, value)?,
+            "linger.ms" => self.linger = millis(name, value)?,
+            "batch.size" => self.batch_size = number(name, value)?,
+            "buffer.memory" => self.buffer_memory = number(name, value)?,
+            "max.request.size" => self.max_request_size = number(name, value)?,
+            "max.in.flight.requests.per.connection" => self.max_in_flight = number(name, value)?,
+            "max.block.ms" => self.max_block = millis(name, value)?,
+            "delivery.timeout.ms" => self.delivery_timeout = millis(name, value)?,
+            "compression.type" => {
+                let names = "none, gzip, snappy, lz4 or zstd";
+                self.compression = value.parse().map_err(|_| malformed(name, value, names))?;
+            }
+            "compression.gzip.level" => {
+                self.gzip_level = Some(level(name, value, Compression::Gzip)?)
+            }
+            "compression.zstd.level" => {
+                self.zstd_level = Some(level(name, value, Compression::Zstd)?)
+            }
+            _ => return Err(unknown(name, "producer")),
+        }
+        Ok(())
+    }
+
+    /// The level of the compression that is used.
+    pub(super) const fn level(&self) -> Option<i32> {
+        match self.compression {
+            Compression::Gzip => self.gzip_level,
+            Compression::Zstd => self.zstd_level,
+            _ => None,
+        }
+    }
+
+    /// Settings that contradict each other are an error, not a surprise.
+    pub(super) fn check(&self) -> Result<()> {
+        if self.idempotence && self.acks != Acks::All {
+            return Err(Error::config(
+                "enable.idempotence needs acks=all; set one of the two",
+            ));
+        }
+        if self.max_in_flight == 0 || (self.idempotence && self.max_in_flight > 5) {
+            return Err(Error::config(
+                "max.in.flight.requests.per.connection must be 1 to 5 with enable.idempotence, \
+                 and at least 1 without",
+            ));
+        }
+        if self.delivery_timeout.is_zero() || self.batch_size == 0 || self.max_request_size == 0 {
+            return Err(Error::config(
+                "delivery.timeout.ms, batch.size and max.request.size must be greater than 0",
+            ));
+        }
+        Ok(())
+    }
+}
+
+fn acks(value: &str) -> Result<Acks> {
+    match value {
+        "all" | "-1" => Ok(Acks::All),
+        "1" => Ok(Acks::Leader),
+        "0" => Ok(Acks::None),
+        _ => Err(malformed("acks", value, "all, 1 or 0")),
+    }
+}
+
+fn level(name: &str, value: &str, compression: Compression) -> Result<i32> {
+    let level = number(name, value)?;
+    match compression.levels() {
+        Some((levels, _)) if !levels.contains(&level) => {
+            let wanted = format!("{} to {}", levels.start(), levels.end());
+            Err(malformed(name, value, &wanted))
+        }
+        _ => Ok(level),
+    }
+}
