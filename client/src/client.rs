@@ -3,8 +3,9 @@
 use std::{sync::Arc, time::Duration};
 
 use ottla_core::{
-    backoff::Backoff,
+    backoff::{Attempts, Backoff},
     cluster::{Cluster, Topic, Topology},
+    fetcher::Start,
 };
 use ottla_protocol::{ErrorCode, wire::Request};
 use tokio::time::{Instant, timeout_at};
@@ -15,12 +16,13 @@ use crate::{
     error::{Error, ErrorKind, Result},
     link::{Address, Dialer, Link, seed},
     metadata::{Metadata, Snapshot, Wish},
+    offsets::{self, Place},
     settings::{self, boolean, millis, number},
 };
 
 /// After so many answers in a row that a topic does not exist, it does not: a topic just made may
 /// be unknown to a broker for a moment.
-const UNKNOWN_TOPIC_ANSWERS: u32 = 4;
+pub(crate) const UNKNOWN_TOPIC_ANSWERS: u32 = 4;
 
 /// A connection to a Kafka cluster, shared by producers, consumers and single requests. Clones are
 /// the same client; when the last one and everything made from it is dropped, its connections close
@@ -298,7 +300,7 @@ impl Client {
     ) -> Result<R::Response> {
         let request = Arc::new(request);
         let deadline = self.deadline();
-        let mut attempts = ottla_core::backoff::Attempts::new(seed());
+        let mut attempts = Attempts::new(seed());
         let mut last = format!("no broker is known to take {}", R::NAME);
         for turn in 0.. {
             if let Some(broker) = route(&self.topology(), turn) {
@@ -358,6 +360,55 @@ impl Client {
     /// `default.api.timeout.ms`.
     pub async fn topic(&self, name: &str) -> Result<Arc<Topic>> {
         self.topic_by(name, self.deadline()).await
+    }
+
+    /// Where a place in a partition is: its first or next offset, or the one of a time.
+    ///
+    /// # Errors
+    /// When the topic or partition does not exist, or its leader does not say within
+    /// `default.api.timeout.ms`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: ottla::Client) -> ottla::Result<()> {
+    /// let end = client.offset("orders", 0, ottla::Start::Latest).await?;
+    /// println!("the next record of orders-0 will be number {end}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn offset(&self, topic: &str, partition: i32, start: Start) -> Result<i64> {
+        let deadline = self.deadline();
+        let known = self.topic_by(topic, deadline).await?;
+        let doing = || format!("looking for an offset of {topic}-{partition}");
+        if known.partition(partition).is_none() {
+            let partitions = known.partitions.len();
+            return Err(Error::new(
+                ErrorKind::NoSuchPartition { partitions },
+                doing(),
+            ));
+        }
+        if let Start::Offset(offset) = start {
+            return Ok(offset);
+        }
+        let place = Place {
+            topic: known.name.clone(),
+            partition,
+            start,
+        };
+        let mut attempts = Attempts::new(seed());
+        loop {
+            let found = offsets::look_up(self, std::slice::from_ref(&place)).await;
+            let error = match found.into_iter().next() {
+                Some(Err(error)) if error.is_retriable() => error,
+                Some(answer) => return answer,
+                None => return Err(Error::new(ErrorKind::Closed, doing())),
+            };
+            self.shared.metadata.hint(Wish::Stale);
+            let pause = attempts.delay(&self.shared.settings.retry_backoff);
+            if Instant::now() + pause >= deadline {
+                return Err(self.overdue(&doing(), Some(error.to_string())));
+            }
+            tokio::time::sleep(pause).await;
+        }
     }
 
     pub(crate) async fn topic_by(&self, name: &str, deadline: Instant) -> Result<Arc<Topic>> {

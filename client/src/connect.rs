@@ -24,6 +24,31 @@ pub trait Connect: Send + Sync + 'static {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a>;
 }
 
+/// A function that connects is enough:
+///
+/// ```no_run
+/// # async fn example() -> ottla::Result<()> {
+/// # use tokio::net::TcpStream;
+/// let through_a_tunnel = |_host: &str, port: u16| TcpStream::connect(("127.0.0.1", port + 10_000));
+/// let client = ottla::Client::builder("kafka.internal:9092")
+///     .connect_with(through_a_tunnel)
+///     .connect()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+impl<F, C, S> Connect for F
+where
+    F: Fn(&str, u16) -> C + Send + Sync + 'static,
+    C: Future<Output = io::Result<S>> + Send + 'static,
+    S: Stream + 'static,
+{
+    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
+        let connecting = self(host, port);
+        Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Stream>) })
+    }
+}
+
 /// TCP with `TCP_NODELAY`, trying every address that the name resolves to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Tcp;

@@ -27,14 +27,17 @@
 mod brokers;
 mod client;
 mod connect;
+mod consumer;
 mod error;
 mod link;
 mod metadata;
+mod offsets;
 mod producer;
 mod settings;
 
 pub use client::{Client, ClientBuilder};
 pub use connect::{Connect, Connecting, Stream, Tcp};
+pub use consumer::{BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, RecordBatch};
 pub use error::{Error, ErrorKind, Result};
 pub use ottla_core::{
     cluster::{Broker, Partition, Topic, Topology},

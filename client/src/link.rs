@@ -118,11 +118,6 @@ impl Link {
         }
     }
 
-    /// Where it leads.
-    pub(crate) const fn address(&self) -> &Address {
-        &self.address
-    }
-
     /// Sends a request in the newest version both sides speak, up to `cap`, and waits for its answer.
     ///
     /// Dropping the future does not take the request back: it may be on the wire already, and its

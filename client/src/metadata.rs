@@ -6,7 +6,9 @@ use ottla_core::{
     backoff::Random,
     cluster::{Broker, Cluster, Topology},
 };
-use ottla_protocol::messages::{MetadataRequest, MetadataRequestTopic, MetadataResponse};
+use ottla_protocol::messages::{
+    LeaderIdAndEpoch, MetadataRequest, MetadataRequestTopic, MetadataResponse, NodeEndpoint,
+};
 use tokio::{
     sync::{mpsc, watch},
     task::AbortHandle,
@@ -29,8 +31,6 @@ pub(crate) enum Wish {
     Topic(Arc<str>),
     /// Something is out of date: look again soon.
     Stale,
-    /// Look again now.
-    Now,
     /// A broker named a new leader in passing (KIP-951).
     Leader {
         topic: Arc<str>,
@@ -111,10 +111,42 @@ impl Metadata {
         let _: Result<_, _> = self.wishes.send(wish).await;
     }
 
+    /// A refusal may name who leads the partition now (KIP-951).
+    pub(crate) fn hint_leader(
+        &self,
+        topic: &Arc<str>,
+        partition: i32,
+        current: &LeaderIdAndEpoch,
+        endpoints: &[NodeEndpoint],
+    ) {
+        if current.leader_id < 0 {
+            return;
+        }
+        self.hint(Wish::Leader {
+            topic: topic.clone(),
+            partition,
+            leader: current.leader_id,
+            epoch: current.leader_epoch,
+            endpoint: endpoint(current.leader_id, endpoints),
+        });
+    }
+
     /// A wish that may be dropped when many are waiting, because it will be made again.
     pub(crate) fn hint(&self, wish: Wish) {
         let _: Result<_, _> = self.wishes.try_send(wish);
     }
+}
+
+/// Where the broker with this id lives, if the answer says so.
+fn endpoint(id: i32, endpoints: &[NodeEndpoint]) -> Option<Broker> {
+    let endpoint = endpoints.iter().find(|e| e.node_id == id)?;
+    let port = u16::try_from(endpoint.port).ok()?;
+    Some(Broker {
+        id,
+        host: endpoint.host.clone(),
+        port,
+        rack: endpoint.rack.clone(),
+    })
 }
 
 struct Task {
@@ -152,7 +184,6 @@ impl Task {
         match wish {
             Wish::Topic(topic) => self.cluster.handle_interest(now, topic),
             Wish::Stale => self.cluster.handle_stale(now),
-            Wish::Now => self.cluster.handle_demand(now),
             Wish::Leader {
                 topic,
                 partition,

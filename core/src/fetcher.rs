@@ -29,6 +29,17 @@ pub enum Start {
     Timestamp(i64),
 }
 
+impl Start {
+    /// The offset, where it need not be looked up.
+    #[must_use]
+    pub const fn offset(self) -> Option<i64> {
+        match self {
+            Self::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+}
+
 /// What to do when a position is outside the log (`auto.offset.reset`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Reset {
@@ -91,6 +102,8 @@ pub struct Lookup {
 pub enum Fetched {
     /// Batches up to, but not including, this offset. Equal to the position, it is no news.
     UpTo(i64),
+    /// Nothing: the answer leaves the partition out.
+    Missing,
     /// The broker refused.
     Error(ErrorCode),
 }
@@ -102,6 +115,8 @@ pub struct Problem {
     pub topic: Arc<str>,
     /// The partition.
     pub partition: i32,
+    /// The incarnation it was about.
+    pub incarnation: u32,
     /// What the broker said.
     pub error: ErrorCode,
     /// The position it was about.
@@ -140,7 +155,7 @@ enum State {
     LookingUp(Start),
     Placed(i64),
     Fetching(i64),
-    /// Out of range, and the application has not sought yet.
+    /// Out of range or of another topic, and the application has not sought yet.
     Lost,
 }
 
@@ -160,14 +175,20 @@ impl Fetcher {
         }
     }
 
-    /// Adds a partition.
-    pub fn handle_assigned(&mut self, topic: Arc<str>, number: i32, start: Start) -> Slot {
+    /// Adds a partition, under an incarnation that no earlier assignment of it had.
+    pub fn handle_assigned(
+        &mut self,
+        topic: Arc<str>,
+        number: i32,
+        start: Start,
+        incarnation: u32,
+    ) -> Slot {
         let slot = Slot(self.next_slot);
         self.next_slot += 1;
         let partition = Partition {
             topic,
             number,
-            incarnation: 0,
+            incarnation,
             state: State::at(start),
             paused: false,
             not_before: None,
@@ -182,13 +203,27 @@ impl Fetcher {
         self.partitions.remove(&slot);
     }
 
-    /// Moves a position; returns its new incarnation.
-    pub fn handle_seek(&mut self, slot: Slot, start: Start) -> Option<u32> {
-        let partition = self.partitions.get_mut(&slot)?;
-        partition.incarnation += 1;
-        partition.state = State::at(start);
-        partition.not_before = None;
-        Some(partition.incarnation)
+    /// Moves a position, under a new incarnation.
+    pub fn handle_seek(&mut self, slot: Slot, start: Start, incarnation: u32) {
+        if let Some(partition) = self.partitions.get_mut(&slot) {
+            partition.incarnation = incarnation;
+            partition.state = State::at(start);
+            partition.not_before = None;
+        }
+    }
+
+    /// The topic of this name is another one by now: an offset of the old means nothing in it, so
+    /// the partition waits for a seek (rule 17).
+    pub fn handle_recreated(&mut self, slot: Slot) {
+        let Some(partition) = self.partitions.get_mut(&slot) else {
+            return;
+        };
+        let offset = match partition.state {
+            State::Placed(offset) | State::Fetching(offset) => offset,
+            _ => -1,
+        };
+        partition.state = State::Lost;
+        self.tell(slot, ErrorCode::UNKNOWN_TOPIC_ID, offset);
     }
 
     /// Stops or resumes fetching a partition; its position stays.
@@ -244,8 +279,7 @@ impl Fetcher {
         }
     }
 
-    /// The next fetch to be made. `leader` says where a partition's leader is and its epoch; `may`
-    /// is asked once per broker.
+    /// The next fetch to be made. `leader` says where a partition's leader is and its epoch.
     pub fn poll_fetch(
         &mut self,
         now: Instant,
@@ -296,8 +330,8 @@ impl Fetcher {
         Some(fetch)
     }
 
-    /// A fetch was answered, or failed. Call it before the partitions are told one by one with
-    /// [`handle_fetched`](Self::handle_fetched); those that are not told were not in the answer.
+    /// A fetch was answered: its broker may be asked again. Every partition of the fetch is told with
+    /// [`handle_fetched`](Self::handle_fetched) what became of it.
     pub fn handle_fetch_done(&mut self, broker: i32) {
         self.busy.remove(&broker);
     }
@@ -319,6 +353,10 @@ impl Fetcher {
             Fetched::UpTo(_) => {
                 p.state = State::Placed(wanted.offset);
                 true
+            }
+            Fetched::Missing => {
+                self.refused(now, wanted, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+                false
             }
             Fetched::Error(error) => {
                 self.refused(now, wanted, error);
@@ -377,10 +415,16 @@ impl Fetcher {
         if error.is_retriable() && error != ErrorCode::CORRUPT_MESSAGE {
             self.stale.insert(p.topic.clone());
         } else {
-            let (topic, partition) = (p.topic.clone(), p.number);
+            self.tell(slot, error, offset);
+        }
+    }
+
+    fn tell(&mut self, slot: Slot, error: ErrorCode, offset: i64) {
+        if let Some(p) = self.partitions.get(&slot) {
             self.problems.push_back(Problem {
-                topic,
-                partition,
+                topic: p.topic.clone(),
+                partition: p.number,
+                incarnation: p.incarnation,
                 error,
                 offset,
             });
@@ -439,7 +483,7 @@ mod tests {
 
     fn one(reset: Reset, start: Start) -> (Fetcher, Slot) {
         let mut f = Fetcher::new(reset, Backoff::RETRY);
-        let slot = f.handle_assigned("t".into(), 0, start);
+        let slot = f.handle_assigned("t".into(), 0, start, 0);
         (f, slot)
     }
 
@@ -471,7 +515,7 @@ mod tests {
         let now = Instant::now();
         let (mut f, slot) = one(Reset::None, Start::Offset(5));
         let first = poll(&mut f, now).expect("it is ready");
-        f.handle_seek(slot, Start::Offset(0));
+        f.handle_seek(slot, Start::Offset(0), 1);
         assert!(!answer(&mut f, now, &first, Fetched::UpTo(9)));
         assert_eq!(poll(&mut f, now).expect("anew").partitions[0].offset, 0);
     }
@@ -481,7 +525,7 @@ mod tests {
         let now = Instant::now();
         let (mut f, slot) = one(Reset::None, Start::Latest);
         let lookup = f.poll_lookup(now).expect("it is unplaced");
-        f.handle_seek(slot, Start::Offset(3));
+        f.handle_seek(slot, Start::Offset(3), 1);
         f.handle_looked_up(now, &lookup, Ok(100));
         assert_eq!(poll(&mut f, now).expect("placed").partitions[0].offset, 3);
     }
@@ -505,6 +549,34 @@ mod tests {
     }
 
     #[test]
+    fn a_partition_that_an_answer_leaves_out_is_fetched_again_later() {
+        let now = Instant::now();
+        let (mut f, _) = one(Reset::None, Start::Offset(5));
+        let fetch = poll(&mut f, now).expect("ready");
+        assert!(!answer(&mut f, now, &fetch, Fetched::Missing));
+        assert_eq!(poll(&mut f, now), None);
+        let later = f.poll_timeout().expect("it waits");
+        assert_eq!(poll(&mut f, later).expect("again").partitions[0].offset, 5);
+    }
+
+    #[test]
+    fn a_topic_that_was_made_anew_is_not_read_from_the_old_offset() {
+        let now = Instant::now();
+        let (mut f, slot) = one(Reset::Earliest, Start::Offset(5));
+        let fetch = poll(&mut f, now).expect("ready");
+        f.handle_recreated(slot);
+        assert!(!answer(&mut f, now, &fetch, Fetched::UpTo(9)));
+        let problem = f.poll_problem().expect("told");
+        assert_eq!(
+            (problem.error, problem.offset),
+            (ErrorCode::UNKNOWN_TOPIC_ID, 5)
+        );
+        assert_eq!(poll(&mut f, now), None);
+        f.handle_seek(slot, Start::Offset(0), 1);
+        assert_eq!(poll(&mut f, now).expect("sought").partitions[0].offset, 0);
+    }
+
+    #[test]
     fn a_lost_fetch_is_made_again_after_a_while() {
         let now = Instant::now();
         let (mut f, _) = one(Reset::None, Start::Offset(5));
@@ -521,7 +593,7 @@ mod tests {
         let now = Instant::now();
         let mut f = Fetcher::new(Reset::None, Backoff::RETRY);
         for n in 0..3 {
-            f.handle_assigned("t".into(), n, Start::Offset(0));
+            f.handle_assigned("t".into(), n, Start::Offset(0), 0);
         }
         let mut firsts = Vec::new();
         for _ in 0..3 {

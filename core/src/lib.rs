@@ -10,6 +10,10 @@
 //! Common shape, no common trait: `handle_*` for what happened, `poll_*` for what to do, drained
 //! after every call, and `poll_timeout` for when to come back.
 #![cfg_attr(
+    test,
+    allow(clippy::disallowed_methods, reason = "tests start their own clock")
+)]
+#![cfg_attr(
     not(test),
     deny(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic)
 )]

@@ -169,14 +169,14 @@ impl Accumulator {
         record: &NewRecord<'_>,
         pages: u32,
     ) -> Appended {
-        if let Some(open) = &mut state.open {
-            if open.builder.append(record) || self.grow_and_append(open, record) {
-                let delivery = open.delivery(record.timestamp);
-                if pages > 0 {
-                    self.memory.give_back(pages);
-                }
-                return Appended::Done(delivery);
+        if let Some(open) = &mut state.open
+            && (open.builder.append(record) || self.grow_and_append(open, record))
+        {
+            let delivery = open.delivery(record.timestamp);
+            if pages > 0 {
+                self.memory.give_back(pages);
             }
+            return Appended::Done(delivery);
         }
         self.start(state, queue, record, pages)
     }

@@ -8,15 +8,12 @@ use std::{
 };
 
 use bytes::Bytes;
-use ottla_core::{
-    cluster::Broker,
-    producer::{self, Answer, Batch, Outcome, Request, RequestId, Sent, Slot},
-};
+use ottla_core::producer::{self, Answer, Batch, Outcome, Request, RequestId, Sent, Slot};
 use ottla_protocol::{
     ErrorCode,
     messages::{
-        InitProducerIdRequest, NodeEndpoint, ProducePartition, ProduceRequest, ProduceResponse,
-        ProduceTopic, ProducedPartition,
+        InitProducerIdRequest, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic,
+        ProducedPartition,
     },
     records::{BatchBuilder, CompressError, Compressor, ProducerStamp, SealedBatch},
 };
@@ -424,7 +421,13 @@ impl Sender {
             };
             let Some(name) = name else { continue };
             for partition in &topic.partition_responses {
-                self.note_leader(&name, partition, &response.node_endpoints);
+                if !partition.error_code.is_ok() {
+                    let endpoints = &response.node_endpoints;
+                    let (n, leader) = (partition.index, &partition.current_leader);
+                    self.client
+                        .metadata()
+                        .hint_leader(&name, n, leader, endpoints);
+                }
                 if let Some(slot) = self.slots.get(&(name.clone(), partition.index)) {
                     // The first entry counts; others for the same partition were not asked for.
                     answers.entry(*slot).or_insert_with(|| answer(partition));
@@ -433,34 +436,6 @@ impl Sender {
         }
         self.machine
             .handle_response(now, id, |slot| answers.get(&slot).copied());
-    }
-
-    /// A refusal may name who leads now (KIP-951).
-    fn note_leader(&self, topic: &Arc<str>, p: &ProducedPartition, endpoints: &[NodeEndpoint]) {
-        let (leader, epoch) = (p.current_leader.leader_id, p.current_leader.leader_epoch);
-        if p.error_code.is_ok() || leader < 0 {
-            return;
-        }
-        let endpoint = endpoints
-            .iter()
-            .find(|e| e.node_id == leader)
-            .and_then(|e| {
-                let port = u16::try_from(e.port).ok()?;
-                Some(Broker {
-                    id: e.node_id,
-                    host: e.host.clone(),
-                    port,
-                    rack: e.rack.clone(),
-                })
-            });
-        let (topic, partition) = (topic.clone(), p.index);
-        self.client.metadata().hint(Wish::Leader {
-            topic,
-            partition,
-            leader,
-            epoch,
-            endpoint,
-        });
     }
 
     fn finish(&mut self, held: Held, outcome: Outcome) {

@@ -100,14 +100,6 @@ impl Cluster {
         }
     }
 
-    /// Looks again at once, whatever happened before.
-    pub fn handle_demand(&mut self, now: Instant) {
-        match &mut self.refresh {
-            Refresh::Asked { again } => *again = true,
-            refresh => *refresh = Refresh::Wanted(now),
-        }
-    }
-
     /// True when metadata is to be asked for now. One request is out at a time: answer it with
     /// [`handle_metadata`](Self::handle_metadata) or [`handle_failed`](Self::handle_failed).
     pub fn poll_refresh(&mut self, now: Instant) -> bool {
