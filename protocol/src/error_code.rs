@@ -181,6 +181,9 @@ codes! {
     131 STREAMS_INVALID_TOPOLOGY_EPOCH        false "the epoch of the streams topology is not valid"
     132 STREAMS_TOPOLOGY_FENCED               false "the streams topology has been replaced"
     133 SHARE_SESSION_LIMIT_REACHED           true  "the broker holds as many share sessions as it may"
+    134 GROUP_DELETION_FAILED                 false "the group could not be deleted"
+    135 STREAMS_TOPOLOGY_DESCRIPTION_UPDATE_FAILED false "the description of the streams topology could not be stored"
+    136 CONTROLLER_ID_NOT_REGISTERED          false "the controller id is not registered"
 }
 
 impl ErrorCode {

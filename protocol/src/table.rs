@@ -51,6 +51,11 @@ macro_rules! api {
                     name: stringify!($field),
                     spec: api!(@spec $($($spec)+)?),
                     ty: <$ty as $crate::wire::Wire>::TYPE,
+                    #[cfg(any(test, feature = "any"))]
+                    default: |w| {
+                        let default: $ty = api!(@or $($default)?; <$ty>::default());
+                        $crate::wire::Wire::encode(&default, w);
+                    },
                 }
             ),*]);
 
@@ -91,14 +96,13 @@ macro_rules! api {
                 $( if const { api!(@spec $($($spec)+)?).tag.is_none() }
                     && const { api!(@spec $($($spec)+)?) }.has(v)
                 {
-                    this.$field = $crate::wire::Wire::decode(r)
-                        .map_err(|e| e.in_field(stringify!($field)))?;
+                    this.$field = r.field(const { api!(@spec $($($spec)+)?) }, stringify!($field))?;
                 } )*
                 if r.flexible() {
                     r.tagged(|tag, r| {
                         $( if const { api!(@spec $($($spec)+)?) }.is_tag(tag, v) {
-                            this.$field = $crate::wire::Wire::decode(r)
-                                .map_err(|e| e.in_field(stringify!($field)))?;
+                            this.$field =
+                                r.field(const { api!(@spec $($($spec)+)?) }, stringify!($field))?;
                             return Ok(true);
                         } )*
                         Ok(false)

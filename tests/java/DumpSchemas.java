@@ -1,19 +1,26 @@
-// Prints the schemas of every API in kafka-clients, one line per field: the truth that the message
-// tables are held against.
+// Prints the schemas of every API in kafka-clients, and of what group members embed in messages,
+// one line per field, and every error code: the truth that the message tables are held against.
 //
-//     java -cp 'JARS/*' tests/java/DumpSchemas.java > protocol/testdata/schemas-VERSION.txt
+//     java -cp 'JARS/*' tests/java/DumpSchemas.java > protocol/testdata/schemas.txt
 //
 // An API opens with its key, name, versions and first flexible version. Then one line per field:
-//     request|response PATH TYPE VERSIONS [null VERSIONS] [tag N] [must] [default X]
-// A field is `must` where Kafka refuses to write a version that would lose it.
+//     request|response|data PATH TYPE VERSIONS [null VERSIONS] [tag N] [must] [default X]
+// A field is `must` where Kafka refuses to write a version that would lose it. What is zero, empty
+// or a struct has no default to be said. What is embedded has the key -1. At the end stands one
+// line per error code:
+//     error CODE NAME retriable|final
 
 import java.lang.reflect.Constructor;
 import java.lang.reflect.Modifier;
 import java.lang.reflect.ParameterizedType;
 import java.nio.ByteBuffer;
 import java.util.*;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.errors.RetriableException;
 import org.apache.kafka.common.errors.UnsupportedVersionException;
 import org.apache.kafka.common.message.ApiMessageType;
+import org.apache.kafka.common.message.ConsumerProtocolAssignment;
+import org.apache.kafka.common.message.ConsumerProtocolSubscription;
 import org.apache.kafka.common.protocol.*;
 import org.apache.kafka.common.protocol.types.*;
 import org.apache.kafka.common.protocol.types.Field;
@@ -35,16 +42,50 @@ public class DumpSchemas {
             int max = api.highestSupportedVersion(true);
             int stable = api.highestSupportedVersion(false);
             if (max < min) continue; // removed in this release
-            int flexible = min;
-            while (flexible <= max && api.requestHeaderVersion((short) flexible) < 2) flexible++;
-            System.out.printf("api %d %s %d-%d%s flexible %s%n", api.apiKey(), api.name, min, stable,
-                stable < max ? " unstable " + max : "", flexible > max ? "none" : flexible + "+");
+            int flexible = firstFlexible(api, min, max);
+            String unstable = stable < max ? " unstable " + max : "";
+            String from = flexible > max ? "none" : flexible + "+";
+            System.out.printf("api %d %s %d-%d%s flexible %s%n", api.apiKey(), api.name, min,
+                stable, unstable, from);
             dump("request", api.newRequest(), api.requestSchemas(), min, max);
             dump("response", api.newResponse(), api.responseSchemas(), min, max);
         }
+        embedded(new ConsumerProtocolSubscription(), ConsumerProtocolSubscription.SCHEMAS);
+        embedded(new ConsumerProtocolAssignment(), ConsumerProtocolAssignment.SCHEMAS);
+        for (Errors error : Errors.values()) {
+            String kind = error.exception() instanceof RetriableException ? "retriable" : "final";
+            System.out.printf("error %d %s %s%n", error.code(), error, kind);
+        }
     }
 
-    static void dump(String what, ApiMessage message, Schema[] schemas, int min, int max)
+    static void embedded(Message message, Schema[] schemas) throws Exception {
+        int min = message.lowestSupportedVersion(), max = message.highestSupportedVersion();
+        String name = message.getClass().getSimpleName();
+        System.out.printf("api -1 %s %d-%d flexible none%n", name, min, max);
+        dump("data", message, schemas, min, max);
+    }
+
+    static int firstFlexible(ApiMessageType api, int min, int max) {
+        int flexible = max + 1;
+        for (int v = max; v >= min; v--) {
+            boolean request = api.requestHeaderVersion((short) v) >= 2;
+            boolean response = api.responseHeaderVersion((short) v) >= 1;
+            // Clients must be able to read this answer before they know what the broker speaks.
+            if (api == ApiMessageType.API_VERSIONS) response = request;
+            check(request == response, api + " is flexible in one direction only");
+            if (request) {
+                check(flexible == v + 1, api + " has other versions between flexible ones");
+                flexible = v;
+            }
+        }
+        return flexible;
+    }
+
+    static void check(boolean holds, String otherwise) {
+        if (!holds) throw new IllegalStateException(otherwise);
+    }
+
+    static void dump(String what, Message message, Schema[] schemas, int min, int max)
             throws Exception {
         Map<String, Info> fields = new LinkedHashMap<>();
         for (int v = max; v >= min; v--) walk("", schemas[v], v, fields);
@@ -61,7 +102,7 @@ public class DumpSchemas {
         }
     }
 
-    /** Fields in wire order: each version's order is kept, newer fields stand where they stand there. */
+    /** Fields in the order of the wire, which is that of every single version. */
     static List<Map.Entry<String, Info>> ordered(
             Map<String, Info> fields, Schema[] schemas, int min, int max) {
         List<String> order = new ArrayList<>();
@@ -81,7 +122,9 @@ public class DumpSchemas {
     }
 
     static String ranges(TreeSet<Integer> versions) {
-        return versions.first() + "-" + versions.last();
+        int first = versions.first(), last = versions.last();
+        check(last - first + 1 == versions.size(), "there are gaps in " + versions);
+        return first + "-" + last;
     }
 
     static void walk(String prefix, Schema schema, int v, Map<String, Info> fields) {
@@ -97,6 +140,7 @@ public class DumpSchemas {
     static void note(String prefix, Field field, Integer tag, int v, Map<String, Info> fields) {
         String path = prefix + field.name;
         Info info = fields.computeIfAbsent(path, p -> new Info());
+        check(info.versions.isEmpty() || Objects.equals(info.tag, tag), path + " changes its tag");
         info.versions.add(v);
         info.tag = tag;
         Type type = field.type;
@@ -108,7 +152,9 @@ public class DumpSchemas {
         }
         if (nullable) info.nullable.add(v);
         Schema inner = type instanceof Schema s ? s : null;
-        info.type = brackets + (inner != null ? "struct" : name(type));
+        String name = brackets + (inner != null ? "struct" : name(type));
+        check(info.type == null || info.type.equals(name), path + " changes its type");
+        info.type = name;
         if (inner != null) walk(path + ".", inner, v, fields);
     }
 
@@ -136,7 +182,9 @@ public class DumpSchemas {
                 info.type = info.type + ":" + inner.getSimpleName();
                 describe(path + ".", inner, fields, info.versions.first(), info.versions.last());
             }
-            info.defaultValue = plain(value);
+            // Records start as null in Java even where null cannot be written.
+            boolean unwritable = value == null && info.nullable.isEmpty();
+            info.defaultValue = unwritable ? "" : plain(value);
             for (int v = min; v <= max && !info.must; v++) {
                 if (!info.versions.contains(v)) info.must = refuses(fresh, field, value, v);
             }
@@ -198,7 +246,7 @@ public class DumpSchemas {
         if (type == long.class) return old.equals(Long.MAX_VALUE) ? 5L : ((Long) old) + 5;
         if (type == double.class) return ((Double) old) + 5;
         if (type == String.class) return "other";
-        if (type == org.apache.kafka.common.Uuid.class) return new org.apache.kafka.common.Uuid(5, 5);
+        if (type == Uuid.class) return new Uuid(5, 5);
         if (type == byte[].class) return new byte[] {5};
         if (type == ByteBuffer.class) return ByteBuffer.wrap(new byte[] {5});
         if (type == List.class && old == null) return new ArrayList<>();
@@ -207,8 +255,7 @@ public class DumpSchemas {
             Object one = element == String.class ? "other" : element == Integer.class ? (Object) 5
                 : element == Long.class ? (Object) 5L : element == Short.class ? (Object) (short) 5
                 : element == Byte.class ? (Object) (byte) 5
-                : element == org.apache.kafka.common.Uuid.class
-                    ? (Object) new org.apache.kafka.common.Uuid(5, 5)
+                : element == Uuid.class ? (Object) new Uuid(5, 5)
                 : fresh(element);
             return new ArrayList<>(List.of(one));
         }

@@ -37,13 +37,12 @@ impl Inbox {
         } else {
             SCRATCH
         };
-        // A new buffer only when the old one is used up, or too small for the rest of the frame.
-        let used_up = if self.expected.is_some() {
-            missing.min(room)
-        } else {
-            COPY_BELOW
-        };
-        if self.buf.capacity() - have < used_up.max(1) {
+        // A larger buffer only when the old one is used up: asked for earlier, it would double on
+        // every small read.
+        let used_up = self
+            .expected
+            .map_or(COPY_BELOW, |_| missing.clamp(1, COPY_BELOW));
+        if self.buf.capacity() - have < used_up {
             self.buf.reserve(room);
         }
         &mut self.buf

@@ -143,6 +143,29 @@ fn lengths_no_frame_has_are_named() {
 }
 
 #[test]
+fn a_large_frame_in_small_pieces_takes_no_more_than_it_is_worth() {
+    let mut c = Connection::default();
+    c.handle_request(Instant::now(), outgoing(()));
+    let frame = response(0, &vec![7; 3 << 20]);
+    let mut arrived = 0;
+    for piece in frame.chunks(1000) {
+        let buffer = c.read_buffer();
+        buffer.put_slice(piece);
+        arrived += piece.len();
+        let most = 2 * arrived + 128 * 1024;
+        assert!(
+            buffer.capacity() <= most,
+            "{} for {arrived}",
+            buffer.capacity()
+        );
+        assert_eq!(
+            c.poll_response().expect("in order").is_some(),
+            arrived == frame.len()
+        );
+    }
+}
+
+#[test]
 fn the_first_overdue_request_is_the_deadline_whatever_its_place() {
     let now = Instant::now();
     let mut c = Connection::default();

@@ -1,7 +1,8 @@
 //! Every request and response, one file per API, listed here by key.
 //!
 //! Field names are Kafka's in Rust's spelling; where a response and its request share a name for
-//! a struct, the response's is in the past tense or says what it holds.
+//! a struct, the response's is in the past tense or says what it holds. Defaults are Kafka's, except
+//! that what can be null is null until something is said. In some requests null asks for all.
 
 use std::{fmt::Debug, ops::RangeInclusive, sync::Arc};
 
@@ -16,7 +17,9 @@ use crate::{
     wire::{DecodeError, Reader, Request, Struct, Type, Wire, Writer},
 };
 
+mod consumer_protocol;
 mod shared;
+pub use consumer_protocol::*;
 pub use shared::*;
 
 /// Lists the APIs: a module each, [`ApiKey`], and [`APIS`].
@@ -107,6 +110,7 @@ apis! {
     90 DescribeShareGroupOffsets    describe_share_group_offsets    DescribeShareGroupOffsetsRequest
     91 AlterShareGroupOffsets       alter_share_group_offsets       AlterShareGroupOffsetsRequest
     92 DeleteShareGroupOffsets      delete_share_group_offsets      DeleteShareGroupOffsetsRequest
+    94 UnregisterController         unregister_controller           UnregisterControllerRequest
 }
 
 /// One API as data: for whoever handles messages without knowing them, as tests, fuzz targets,

@@ -3,11 +3,12 @@
 use super::*;
 
 api! {
-    StreamsGroupDescribeRequest => StreamsGroupDescribeResponse, key 89, versions 0-0, flexible 0+;
+    StreamsGroupDescribeRequest => StreamsGroupDescribeResponse, key 89, versions 0-1, flexible 0+;
 
     struct StreamsGroupDescribeRequest {
         group_ids:                     Vec<Arc<str>>,
         include_authorized_operations: bool,
+        include_topology_description:  bool          [must 1+],
     }
 
     struct StreamsGroupDescribeResponse {
@@ -16,15 +17,18 @@ api! {
     }
 
     struct StreamsGroupDescribeDescribedGroup {
-        error_code:            ErrorCode,
-        error_message:         Option<Arc<str>>,
-        group_id:              Arc<str>,
-        group_state:           Arc<str>,
-        group_epoch:           i32,
-        assignment_epoch:      i32,
-        topology:              Option<StreamsGroupDescribeTopology>,
-        members:               Vec<StreamsGroupDescribeMember>,
-        authorized_operations: i32 = i32::MIN,
+        error_code:                  ErrorCode,
+        error_message:               Option<Arc<str>>,
+        group_id:                    Arc<str>,
+        group_state:                 Arc<str>,
+        group_epoch:                 i32,
+        assignment_epoch:            i32,
+        topology:                    Option<StreamsGroupDescribeTopology>,
+        members:                     Vec<StreamsGroupDescribeMember>,
+        authorized_operations:       i32 = i32::MIN,
+        topology_description:        Option<StreamsGroupDescribeDescription> [must 1+],
+        topology_description_status: i8                                      [must 1+],
+        assignor_name:               Option<Arc<str>>                        [1+],
     }
 
     struct StreamsGroupDescribeTopology {
@@ -82,4 +86,29 @@ api! {
     }
 
     struct StreamsGroupDescribeTaskIds { subtopology_id: Arc<str>, partitions: Vec<i32> }
+
+    /// The topology as its application would print it.
+    struct StreamsGroupDescribeDescription {
+        subtopologies: Vec<StreamsGroupDescribeDescribedSubtopology>,
+        global_stores: Vec<StreamsGroupDescribeGlobalStore>,
+    }
+
+    struct StreamsGroupDescribeDescribedSubtopology {
+        subtopology_id: Arc<str>,
+        nodes:          Vec<StreamsGroupDescribeNode>,
+    }
+
+    struct StreamsGroupDescribeGlobalStore {
+        source:    StreamsGroupDescribeNode,
+        processor: StreamsGroupDescribeNode,
+    }
+
+    struct StreamsGroupDescribeNode {
+        name:          Arc<str>,
+        node_type:     i8,
+        source_topics: Vec<Arc<str>>,
+        sink_topic:    Option<Arc<str>>,
+        stores:        Vec<Arc<str>>,
+        successors:    Vec<Arc<str>>,
+    }
 }

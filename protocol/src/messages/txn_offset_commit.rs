@@ -1,23 +1,25 @@
-//! Committing a group's offsets inside a transaction (KIP-98, KIP-447).
+//! Committing a group's offsets inside a transaction (KIP-98, KIP-447; topic ids
+//! since KIP-1319).
 
 use super::*;
 
 api! {
-    TxnOffsetCommitRequest => TxnOffsetCommitResponse, key 28, versions 0-5, flexible 3+;
+    TxnOffsetCommitRequest => TxnOffsetCommitResponse, key 28, versions 0-6, flexible 3+;
 
     struct TxnOffsetCommitRequest {
-        transactional_id:  Arc<str>,
-        group_id:          Arc<str>,
-        producer_id:       i64,
-        producer_epoch:    i16,
-        generation_id:     i32                              [must 3+] = -1,
-        member_id:         Arc<str>                         [must 3+],
-        group_instance_id: Option<Arc<str>>                 [must 3+],
-        topics:            Vec<TxnOffsetCommitRequestTopic>,
+        transactional_id:              Arc<str>,
+        group_id:                      Arc<str>,
+        producer_id:                   i64,
+        producer_epoch:                i16,
+        generation_id_or_member_epoch: i32                              [must 3+] = -1,
+        member_id:                     Arc<str>                         [must 3+],
+        group_instance_id:             Option<Arc<str>>                 [must 3+],
+        topics:                        Vec<TxnOffsetCommitRequestTopic>,
     }
 
     struct TxnOffsetCommitRequestTopic {
-        name:       Arc<str>,
+        name:       Arc<str>                             [0-5],
+        topic_id:   Uuid                                 [6+],
         partitions: Vec<TxnOffsetCommitRequestPartition>,
     }
 
@@ -34,7 +36,8 @@ api! {
     }
 
     struct TxnOffsetCommitResponseTopic {
-        name:       Arc<str>,
+        name:       Arc<str>                              [0-5],
+        topic_id:   Uuid                                  [6+],
         partitions: Vec<TxnOffsetCommitResponsePartition>,
     }
 

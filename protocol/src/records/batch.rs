@@ -47,6 +47,30 @@ impl RawBatch {
             .error(RecordErrorKind::BadCrc { stored, computed }))
     }
 
+    /// The batch as a broker stores it: at its place in the log, with the epoch of the leader that
+    /// appended it and, where one is given, the time of appending instead of the producer's
+    /// (`message.timestamp.type`). Only the latter changes the CRC, which then covers whatever the
+    /// bytes are. The bytes are copied.
+    #[must_use]
+    pub fn placed(&self, base_offset: i64, leader_epoch: i32, append_time: Option<i64>) -> Self {
+        let mut header = BatchHeader {
+            base_offset,
+            partition_leader_epoch: leader_epoch,
+            ..self.header
+        };
+        if let Some(time) = append_time {
+            header.set_append_time(time);
+        }
+        let records = self.bytes.get(HEADER_LEN..).unwrap_or_default();
+        let mut bytes = [&header.encode()[..], records].concat();
+        if append_time.is_some() {
+            header.crc = crc32c::crc32c(bytes.get(CRC_FROM..).unwrap_or_default());
+            bytes.splice(..HEADER_LEN, header.encode());
+        }
+        let bytes = bytes.into();
+        Self { header, bytes }
+    }
+
     /// Checks the CRC and decompresses the records, once.
     ///
     /// # Errors
@@ -176,14 +200,9 @@ impl<'a> Records<'a> {
 
     #[inline]
     fn record(&mut self) -> Result<Record<'a>, &'static str> {
-        let len = varint::take(&mut self.rest).ok_or("no length")?;
-        let (mut body, rest) = usize::try_from(len)
-            .ok()
-            .and_then(|n| self.rest.split_at_checked(n))
-            .ok_or("a length beyond its batch")?;
-        self.rest = rest;
-        let (_attributes, fields) = body.split_first().ok_or("no attributes")?;
-        body = fields;
+        let record = take_bytes(&mut self.rest).flatten();
+        let record = record.ok_or("a length beyond its batch")?;
+        let (_attributes, mut body) = record.split_first().ok_or("no attributes")?;
         let timestamp = varint::take(&mut body).ok_or("no timestamp")?;
         let offset = varint::take(&mut body).ok_or("no offset")?;
         let key = take_bytes(&mut body).ok_or("a key beyond its end")?;
@@ -230,11 +249,11 @@ impl<'a> Iterator for Records<'a> {
 /// A byte string with its length in front; `Some(None)` is null.
 #[inline(always)]
 pub(super) fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<Option<&'a [u8]>> {
-    let n = varint::take(bytes)?;
-    if n == -1 {
-        return Some(None);
+    let n = varint::take_zigzag(bytes)?;
+    if n & 1 == 1 {
+        return (n == varint::MINUS_ONE).then_some(None);
     }
-    let (taken, rest) = bytes.split_at_checked(usize::try_from(n).ok()?)?;
+    let (taken, rest) = bytes.split_at_checked(usize::try_from(n >> 1).ok()?)?;
     *bytes = rest;
     Some(Some(taken))
 }

@@ -117,11 +117,14 @@ impl BatchBuilder {
         true
     }
 
-    /// Writes the record behind the others; false when the buffer ends too early.
+    /// Writes the record behind the others; false when there is too little room.
     #[inline]
     fn write(&mut self, record: &NewRecord<'_>) -> bool {
         let layout = Layout::of(record, self.base_timestamp, self.count);
         let end = self.at + layout.total;
+        if end > self.room {
+            return false;
+        }
         let Some(place) = self.buf.get_mut(self.at..end) else {
             return false;
         };

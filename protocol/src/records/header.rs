@@ -163,6 +163,11 @@ impl BatchHeader {
         self.attributes |= if transactional { TRANSACTIONAL } else { 0 };
     }
 
+    pub(super) const fn set_append_time(&mut self, time: i64) {
+        self.attributes |= LOG_APPEND_TIME;
+        self.max_timestamp = time;
+    }
+
     #[cold]
     pub(super) fn error(&self, kind: RecordErrorKind) -> RecordError {
         RecordError {

@@ -169,6 +169,20 @@ fn a_used_buffer_leaves_nothing_behind() {
 }
 
 #[test]
+fn a_used_buffer_larger_than_the_limit_does_not_raise_it() {
+    let mut builder = BatchBuilder::new(vec![7; 64 << 10], 1000);
+    while builder.append(&record(0, "key", "value")) {}
+    assert!((980..=1000).contains(&builder.size()), "{}", builder.size());
+    builder.raise_limit(2000);
+    while builder.append(&record(0, "key", "value")) {}
+    assert!(
+        (1980..=2000).contains(&builder.size()),
+        "{}",
+        builder.size()
+    );
+}
+
+#[test]
 fn a_stamp_can_be_renewed() {
     let mut builder = BatchBuilder::new(Vec::new(), 1 << 20);
     assert!(builder.append(&record(0, "k", "v")));
@@ -376,4 +390,23 @@ fn reading_goes_on_where_it_stopped() {
         .map(|r| r.expect("whole").offset)
         .collect();
     assert_eq!(rest, [4, 5, 6, 7, 8, 9]);
+}
+
+#[test]
+fn a_broker_places_a_batch_without_touching_its_checksum() {
+    let bytes = sealed(
+        &[record(5, "a", "1"), record(9, "b", "2")],
+        Compression::Lz4,
+    );
+    let batch = Batches::new(bytes).next().expect("one").expect("whole");
+    let placed = batch.placed(1000, 7, None);
+    assert_eq!(placed.header().last_offset(), 1001);
+    assert_eq!(placed.header().partition_leader_epoch, 7);
+    assert_eq!(placed.header().crc, batch.header().crc);
+    let records = read(placed.bytes().clone()).expect("it is whole");
+    assert_eq!((records[1].offset, records[1].timestamp), (1001, 9));
+
+    let stamped = batch.placed(1000, 7, Some(42));
+    let records = read(stamped.bytes().clone()).expect("its checksum was made anew");
+    assert_eq!((records[0].timestamp, records[1].timestamp), (42, 42));
 }

@@ -2,6 +2,8 @@
 
 /// The longest a 64-bit integer gets.
 pub(super) const MAX_LEN: usize = 10;
+/// How -1 is spelled, which as a length is null.
+pub(super) const MINUS_ONE: u64 = 1;
 
 #[inline(always)]
 pub(super) fn zigzag(v: i64) -> u64 {
@@ -22,28 +24,35 @@ pub(super) fn len(u: u64) -> usize {
 /// Takes one integer off `bytes`; `None` when it does not end in time.
 #[inline(always)]
 pub(super) fn take(bytes: &mut &[u8]) -> Option<i64> {
+    take_zigzag(bytes).map(unzigzag)
+}
+
+/// Takes one integer as it is spelled: an odd one is negative, 1 is -1. For lengths, of which only
+/// that one may be.
+#[inline(always)]
+pub(super) fn take_zigzag(bytes: &mut &[u8]) -> Option<u64> {
     match **bytes {
         [a, ref rest @ ..] if a < 0x80 => {
             *bytes = rest;
-            Some(unzigzag(u64::from(a)))
+            Some(u64::from(a))
         }
         [a, b, ref rest @ ..] if b < 0x80 => {
             *bytes = rest;
-            Some(unzigzag(u64::from(a & 0x7f) | u64::from(b) << 7))
+            Some(u64::from(a & 0x7f) | u64::from(b) << 7)
         }
         _ => take_long(bytes),
     }
 }
 
 #[cold]
-fn take_long(bytes: &mut &[u8]) -> Option<i64> {
+fn take_long(bytes: &mut &[u8]) -> Option<u64> {
     let mut u = 0u64;
     for shift in (0..7 * MAX_LEN).step_by(7) {
         let (&b, rest) = bytes.split_first()?;
         *bytes = rest;
         u |= u64::from(b & 0x7f) << shift;
         if b < 0x80 {
-            return Some(unzigzag(u));
+            return Some(u);
         }
     }
     None

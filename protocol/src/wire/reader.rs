@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, DecodeErrorKind};
+use super::{DecodeError, DecodeErrorKind, Spec, Wire};
 
 /// Takes values off one frame. Byte strings are slices of the frame, not copies.
 #[derive(Debug)]
@@ -163,6 +163,19 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// The value of a field, which may be null only where its version has the null.
+    ///
+    /// # Errors
+    /// When the bytes are not such a value; the error names the field.
+    #[inline]
+    pub fn field<T: Wire>(&mut self, spec: Spec, name: &'static str) -> Result<T, DecodeError> {
+        let value = T::decode(self).map_err(|e| e.in_field(name))?;
+        if self.version < spec.null && value.is_null() {
+            return Err(self.error(DecodeErrorKind::UnexpectedNull).in_field(name));
+        }
+        Ok(value)
+    }
+
     /// Hands each tagged field to `known`, which returns whether it read it; others are skipped.
     ///
     /// # Errors
@@ -190,5 +203,24 @@ impl<'a> Reader<'a> {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messages::MetadataRequest;
+
+    #[test]
+    fn null_is_refused_in_a_version_that_has_none() {
+        let null = Bytes::from_static(&[0xff; 4]);
+        let error =
+            MetadataRequest::decode(&mut Reader::new(&null, 0, false)).expect_err("no null");
+        assert_eq!(
+            (error.kind, error.field),
+            (DecodeErrorKind::UnexpectedNull, "topics")
+        );
+        let read = MetadataRequest::decode(&mut Reader::new(&null, 1, false));
+        assert_eq!(read.expect("null is all topics").topics, None);
     }
 }

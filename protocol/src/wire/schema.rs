@@ -50,6 +50,9 @@ pub struct Field {
     pub spec: Spec,
     /// Its type.
     pub ty: Type,
+    /// Writes the value it has where nothing else is said.
+    #[cfg(any(test, feature = "any"))]
+    pub default: fn(&mut super::Writer),
 }
 
 /// A type of Kafka's schema language. `records` are `Bytes` here.
@@ -67,7 +70,7 @@ pub enum Type {
     Uuid,
     String,
     Bytes,
-    Array(&'static Type),
-    Nullable(&'static Type),
+    Array(&'static Self),
+    Nullable(&'static Self),
     Struct(&'static [Field]),
 }
