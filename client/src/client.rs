@@ -257,7 +257,7 @@ impl Client {
     /// # }
     /// ```
     pub async fn request<R: Request + Sync>(&self, request: R) -> Result<R::Response> {
-        self.routed(request, |topology, turn| {
+        self.routed(request, "any broker", |topology, turn| {
             let mut ids: Vec<_> = topology.brokers.keys().copied().collect();
             ids.sort_unstable();
             ids.get(turn % ids.len().max(1)).copied()
@@ -270,7 +270,7 @@ impl Client {
     /// # Errors
     /// As [`request`](Self::request).
     pub async fn request_controller<R: Request + Sync>(&self, request: R) -> Result<R::Response> {
-        self.routed(request, |topology, _| {
+        self.routed(request, "the controller", |topology, _| {
             Some(topology.controller_id).filter(|id| topology.brokers.contains_key(id))
         })
         .await
@@ -285,7 +285,8 @@ impl Client {
         broker: i32,
         request: R,
     ) -> Result<R::Response> {
-        self.routed(request, |topology, _| {
+        let whom = format!("broker {broker}");
+        self.routed(request, &whom, |topology, _| {
             topology.brokers.contains_key(&broker).then_some(broker)
         })
         .await
@@ -296,12 +297,13 @@ impl Client {
     async fn routed<R: Request + Sync>(
         &self,
         request: R,
+        whom: &str,
         mut route: impl FnMut(&Topology, usize) -> Option<i32>,
     ) -> Result<R::Response> {
         let request = Arc::new(request);
         let deadline = self.deadline();
         let mut attempts = Attempts::new(seed());
-        let mut last = format!("no broker is known to take {}", R::NAME);
+        let mut last = format!("nobody knows where {whom} is");
         for turn in 0.. {
             if let Some(broker) = route(&self.topology(), turn) {
                 let timeout = self.shared.settings.request_timeout;
@@ -323,7 +325,7 @@ impl Client {
             }
             tokio::time::sleep(pause).await;
         }
-        Err(self.overdue(R::NAME, Some(last)))
+        Err(self.overdue(&format!("{} to {whom}", R::NAME), Some(last)))
     }
 
     /// One attempt at one broker.

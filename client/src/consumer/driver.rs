@@ -61,7 +61,7 @@ pub(super) enum Command {
     Retry {
         key: Key,
         start: Start,
-        incarnation: u32,
+        fetching: u32,
     },
 }
 
@@ -168,13 +168,14 @@ impl Driver {
             Command::Retry {
                 key,
                 start,
-                incarnation,
+                fetching,
             } => {
                 let now = Instant::now().into_std();
                 let assigned = self.assigned.get(&key);
                 // A seek that came in between outranks it (rule 58).
-                if let Some(assigned) = assigned.filter(|a| a.incarnation.is(incarnation)) {
-                    self.machine.handle_seek(assigned.slot, start, incarnation);
+                let is_current = |a: &&Assigned| a.incarnation.fetching() == fetching;
+                if let Some(assigned) = assigned.filter(is_current) {
+                    self.machine.handle_seek(assigned.slot, start, fetching);
                     self.machine.handle_no_progress(now, assigned.slot);
                 }
             }
@@ -186,7 +187,7 @@ impl Driver {
         let topic_id = self.topic_id(&topic);
         let slot = self
             .machine
-            .handle_assigned(topic, number, start, incarnation.current());
+            .handle_assigned(topic, number, start, incarnation.fetching());
         let assigned = Assigned {
             slot,
             incarnation,
@@ -444,18 +445,18 @@ impl Driver {
     /// Tells the application of an error, behind what was fetched before.
     fn tell(&self, key: &Key, error: Error) {
         if let Some(assigned) = self.assigned.get(key) {
-            self.pass_on(key, assigned.incarnation.current(), Err(error));
+            self.pass_on(key, assigned.incarnation.fetching(), Err(error));
         }
     }
 
-    fn pass_on(&self, key: &Key, incarnation: u32, content: Result<RawBatches>) {
+    fn pass_on(&self, key: &Key, fetching: u32, content: Result<RawBatches>) {
         let Some(assigned) = self.assigned.get(key) else {
             return;
         };
         // Nobody listens any more when the consumer is being dropped.
         let _: Result<_, _> = self.raw.send(Raw {
             key: key.clone(),
-            incarnation,
+            fetching,
             current: assigned.incarnation.clone(),
             content,
         });

@@ -16,7 +16,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
 };
@@ -84,31 +84,57 @@ struct Assigned {
     position: Option<i64>,
 }
 
-/// Which assignment or seek of a partition is the current one: tells what is out of date from what
-/// is not, all the way from the broker to the application. Shared with the tasks.
+/// Which assignment or seek of a partition is the current one, and which attempt at fetching it:
+/// tells what is out of date from what is not, all the way from the broker to the application.
+/// Shared with the tasks. A new attempt leaves valid what the application was given by the old.
 #[derive(Debug, Clone)]
-struct Incarnation(Arc<AtomicU32>);
+struct Incarnation(Arc<AtomicU64>);
 
 impl Incarnation {
-    fn current(&self) -> u32 {
-        self.0.load(Ordering::Acquire)
+    fn new(number: u32) -> Self {
+        Self(Arc::new(AtomicU64::new(pack(number, number))))
     }
 
-    fn is(&self, incarnation: u32) -> bool {
-        self.current() == incarnation
+    fn load(&self) -> (u32, u32) {
+        let both = self.0.load(Ordering::Acquire);
+        ((both >> 32) as u32, both as u32)
+    }
+
+    /// The current assignment or seek.
+    fn wanted(&self) -> u32 {
+        self.load().0
+    }
+
+    /// The current attempt at fetching.
+    fn fetching(&self) -> u32 {
+        self.load().1
+    }
+
+    /// The assignment or seek that this attempt serves, unless it is out of date.
+    fn served_by(&self, fetching: u32) -> Option<u32> {
+        let (wanted, current) = self.load();
+        (current == fetching).then_some(wanted)
     }
 
     /// The application wants something else.
     fn replace(&self, with: u32) {
-        self.0.store(with, Ordering::Release);
+        self.0.store(pack(with, with), Ordering::Release);
     }
 
-    /// A task starts over; false when the application came before it.
+    /// Fetching starts over; false when the application came before that.
     fn supersede(&self, old: u32, new: u32) -> bool {
+        let Some(wanted) = self.served_by(old) else {
+            return false;
+        };
+        let (from, to) = (pack(wanted, old), pack(wanted, new));
         self.0
-            .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed)
+            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
             .is_ok()
     }
+}
+
+const fn pack(wanted: u32, fetching: u32) -> u64 {
+    (wanted as u64) << 32 | fetching as u64
 }
 
 /// Numbers for incarnations, none of them used twice.
@@ -125,7 +151,8 @@ impl Numbers {
 #[derive(Debug)]
 struct Arrival {
     key: Key,
-    incarnation: u32,
+    /// The assignment or seek that it answers.
+    wanted: u32,
     /// What it is charged for in the queue.
     size: usize,
     content: Result<RecordBatch>,
@@ -286,7 +313,7 @@ impl Consumer {
             let doing = format!("assigning {topic}-{partition}");
             return Err(Error::new(ErrorKind::NoSuchPartition { partitions }, doing));
         }
-        let incarnation = Incarnation(Arc::new(AtomicU32::new(self.numbers.next())));
+        let incarnation = Incarnation::new(self.numbers.next());
         let assigned = Assigned {
             incarnation: incarnation.clone(),
             position: start.offset(),
@@ -379,21 +406,18 @@ impl Consumer {
             let Poll::Ready(arrival) = self.arrivals.poll_recv(cx) else {
                 return Poll::Pending;
             };
-            let Some(Arrival {
-                key,
-                incarnation,
-                size,
-                content,
-            }) = arrival
-            else {
+            let Some(arrival) = arrival else {
                 return Poll::Ready(Err(Error::new(ErrorKind::Closed, "the consumer")));
             };
+            let Arrival {
+                key,
+                wanted,
+                size,
+                content,
+            } = arrival;
             self.queue.remove(size);
-            if !self
-                .partitions
-                .get(&key)
-                .is_some_and(|a| a.incarnation.is(incarnation))
-            {
+            let assigned = self.partitions.get(&key);
+            if !assigned.is_some_and(|a| a.incarnation.wanted() == wanted) {
                 continue;
             }
             return Poll::Ready(content.inspect(|batch| {

@@ -17,7 +17,8 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Debug)]
 pub(super) struct Raw {
     pub(super) key: Key,
-    pub(super) incarnation: u32,
+    /// The attempt that brought it.
+    pub(super) fetching: u32,
     pub(super) current: Incarnation,
     pub(super) content: Result<RawBatches>,
 }
@@ -48,27 +49,31 @@ impl Opener {
     pub(super) async fn run(mut self, mut raw: mpsc::UnboundedReceiver<Raw>) {
         while let Some(raw) = raw.recv().await {
             match raw.content {
-                Ok(batches) => self.open(&raw.key, raw.incarnation, &raw.current, batches),
-                Err(error) => self.hand_over(&raw.key, raw.incarnation, ERROR_SIZE, Err(error)),
+                Ok(batches) => self.open(&raw.key, raw.fetching, &raw.current, batches),
+                Err(error) => {
+                    if let Some(wanted) = raw.current.served_by(raw.fetching) {
+                        self.hand_over(&raw.key, wanted, ERROR_SIZE, Err(error));
+                    }
+                }
             }
             // Decompressing a fetch takes a while; others have a turn in between.
             tokio::task::yield_now().await;
         }
     }
 
-    fn open(&mut self, key: &Key, incarnation: u32, current: &Incarnation, raw: RawBatches) {
+    fn open(&mut self, key: &Key, fetching: u32, current: &Incarnation, raw: RawBatches) {
         let mut damage = raw.damage;
         let mut next = raw.from;
         for batch in raw.batches {
             let last = batch.header().last_offset();
-            if last < raw.from || !current.is(incarnation) {
+            let Some(wanted) = current.served_by(fetching).filter(|_| last >= raw.from) else {
                 continue;
-            }
+            };
             match self.open_one(batch) {
                 Ok(batch) => {
                     let size = batch.size();
                     let batch = record_batch(key, batch, raw.from, raw.high_watermark);
-                    self.hand_over(key, incarnation, size, Ok(batch));
+                    self.hand_over(key, wanted, size, Ok(batch));
                 }
                 Err(error) => {
                     damage = Some(error);
@@ -79,7 +84,7 @@ impl Opener {
         }
         self.queue.remove(raw.size);
         if let Some(error) = damage {
-            self.start_over(key, incarnation, current, next, error);
+            self.start_over(key, fetching, current, next, error);
         }
     }
 
@@ -96,34 +101,37 @@ impl Opener {
     fn start_over(
         &self,
         key: &Key,
-        incarnation: u32,
+        fetching: u32,
         current: &Incarnation,
         at: i64,
         error: RecordError,
     ) {
         let anew = self.numbers.next();
-        if !current.supersede(incarnation, anew) {
+        if !current.supersede(fetching, anew) {
             return;
         }
+        let Some(wanted) = current.served_by(anew) else {
+            return;
+        };
         let doing = format!("reading {}-{} at offset {at}", key.0, key.1);
         let error = Error::new(ErrorKind::Records(error), doing);
-        self.hand_over(key, anew, ERROR_SIZE, Err(error));
+        self.hand_over(key, wanted, ERROR_SIZE, Err(error));
         let (key, start) = (key.clone(), Start::Offset(at));
         let again = Command::Retry {
             key,
             start,
-            incarnation: anew,
+            fetching: anew,
         };
         // Nobody listens any more when the consumer is being dropped; nor below.
         let _: Result<_, _> = self.commands.send(again);
     }
 
-    fn hand_over(&self, key: &Key, incarnation: u32, size: usize, content: Result<RecordBatch>) {
+    fn hand_over(&self, key: &Key, wanted: u32, size: usize, content: Result<RecordBatch>) {
         self.queue.add(size);
         let key = key.clone();
         let _: Result<_, _> = self.opened.send(Arrival {
             key,
-            incarnation,
+            wanted,
             size,
             content,
         });

@@ -146,7 +146,7 @@ impl Completion {
         })
     }
 
-    fn poll(&self, cx: &mut Context<'_>) -> Poll<Result<BatchWritten>> {
+    fn poll(&self, cx: &Context<'_>) -> Poll<Result<BatchWritten>> {
         if let Some(outcome) = self.outcome.get() {
             return Poll::Ready(outcome.clone());
         }

@@ -1,0 +1,10 @@
+//! What Ottla does, on the embedded broker and on real Kafka.
+
+mod consuming;
+mod faults;
+mod hostile;
+mod interop;
+mod producing;
+mod recovery;
+mod requests;
+mod tidy;
