@@ -3,7 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
 };
 
 use crate::link::{Address, Dialer, Link};
@@ -12,7 +15,8 @@ use crate::link::{Address, Dialer, Link};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Use {
     Produce,
-    Fetch,
+    /// By the consumer of this number: one that waits for records holds up no other.
+    Fetch(u32),
     General,
 }
 
@@ -20,6 +24,7 @@ pub(crate) enum Use {
 pub(crate) struct Brokers {
     dialer: Dialer,
     links: Mutex<HashMap<(Address, Use), Arc<Link>>>,
+    consumers: AtomicU32,
 }
 
 impl Brokers {
@@ -27,6 +32,7 @@ impl Brokers {
         Self {
             dialer,
             links: Mutex::default(),
+            consumers: AtomicU32::new(0),
         }
     }
 
@@ -38,6 +44,17 @@ impl Brokers {
             .entry((address.clone(), purpose))
             .or_insert_with(make)
             .clone()
+    }
+
+    /// Drops the links of a use that is over.
+    pub(crate) fn forget(&self, purpose: Use) {
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|(_, used_for), _| *used_for != purpose);
+    }
+
+    /// A number for a consumer.
+    pub(crate) fn next_consumer(&self) -> u32 {
+        self.consumers.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Drops the links to addresses that are no broker's any more.

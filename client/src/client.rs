@@ -464,8 +464,12 @@ impl Client {
                 .map(|e| e.code.to_string())
         };
         let last = snapshot.trouble.clone().or_else(unknown);
-        let after_ms = (deadline - started).as_millis();
+        let after_ms = (deadline - started).as_micros().div_ceil(1000);
         Err(Error::new(ErrorKind::Timeout { after_ms, last }, doing()))
+    }
+
+    pub(crate) fn brokers(&self) -> &Brokers {
+        &self.shared.brokers
     }
 
     pub(crate) fn metadata(&self) -> &Metadata {

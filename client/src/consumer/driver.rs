@@ -87,6 +87,8 @@ pub(super) struct Driver {
     machine: Fetcher,
     assigned: HashMap<Key, Assigned>,
     events: JoinSet<Event>,
+    /// Its own connections: see [`Use::Fetch`].
+    purpose: Use,
     queue: Arc<QueueSize>,
     /// Bounded by the queue's size: nothing is fetched while that has no room.
     raw: mpsc::UnboundedSender<Raw>,
@@ -104,6 +106,7 @@ impl Driver {
             machine: Fetcher::new(settings.reset, client.retry_backoff()),
             assigned: HashMap::new(),
             events: JoinSet::new(),
+            purpose: Use::Fetch(client.brokers().next_consumer()),
             topology: client.metadata().watch(),
             client,
             settings,
@@ -279,7 +282,7 @@ impl Driver {
             ..FetchRequest::default()
         });
         let timeout = self.client.request_timeout() + self.settings.max_wait;
-        let link = self.client.link(fetch.broker, Use::Fetch);
+        let link = self.client.link(fetch.broker, self.purpose);
         self.events.spawn(async move {
             let answer = match link {
                 Ok(link) => link.request(request, cap, timeout).await,
@@ -460,6 +463,12 @@ impl Driver {
             current: assigned.incarnation.clone(),
             content,
         });
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.client.brokers().forget(self.purpose);
     }
 }
 

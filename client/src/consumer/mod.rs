@@ -417,7 +417,7 @@ impl Consumer {
             } = arrival;
             self.queue.remove(size);
             let assigned = self.partitions.get(&key);
-            if !assigned.is_some_and(|a| a.incarnation.wanted() == wanted) {
+            if assigned.is_none_or(|a| a.incarnation.wanted() != wanted) {
                 continue;
             }
             return Poll::Ready(content.inspect(|batch| {

@@ -455,7 +455,14 @@ impl Sender {
                 base_offset,
                 append_time: (log_append_time >= 0).then_some(log_append_time),
             }),
-            Outcome::Refused(code) => Err(Error::broker(code, doing())),
+            Outcome::Refused {
+                error,
+                possibly_written,
+            } => Err(unsure_if(
+                possibly_written,
+                ErrorKind::Broker(error),
+                doing(),
+            )),
             Outcome::Expired {
                 possibly_written,
                 last_error,

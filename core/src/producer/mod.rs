@@ -113,8 +113,13 @@ pub enum Outcome {
         /// The time of appending in milliseconds, -1 where the producer's timestamps stand.
         log_append_time: i64,
     },
-    /// Refused by the broker: not written.
-    Refused(ErrorCode),
+    /// Refused by the broker.
+    Refused {
+        /// Why.
+        error: ErrorCode,
+        /// Whether an earlier attempt, whose answer was lost, may have written it all the same.
+        possibly_written: bool,
+    },
     /// Out of time. The error is the last one seen.
     Expired {
         /// Whether a broker may have written it all the same.
@@ -218,7 +223,10 @@ impl<B> Producer<B> {
     /// One that cannot pass fails what is held.
     pub fn handle_identity(&mut self, now: Instant, answer: Result<(i64, i16), ErrorCode>) {
         if let Err(fatal) = self.identity.handle(now, answer) {
-            self.finish_all(Outcome::Refused(fatal));
+            self.finish_all(Outcome::Refused {
+                error: fatal,
+                possibly_written: false,
+            });
         }
     }
 
@@ -380,8 +388,11 @@ impl<B> Producer<B> {
             };
             for (payload, possibly_written) in partition.clear() {
                 let outcome = match outcome {
-                    Outcome::Aborted { .. } => Outcome::Aborted { possibly_written },
-                    outcome => outcome,
+                    Outcome::Refused { error, .. } => Outcome::Refused {
+                        error,
+                        possibly_written,
+                    },
+                    _ => Outcome::Aborted { possibly_written },
                 };
                 self.finished.push_back((slot, payload, outcome));
             }

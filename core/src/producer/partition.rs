@@ -254,7 +254,7 @@ impl<B> Partition<B> {
         }
         if !self.acts_on(sent.batch) {
             self.going_back = true;
-            return None;
+            return self.take_unordered(at, verdict);
         }
         match verdict {
             Verdict::Done {
@@ -280,13 +280,47 @@ impl<B> Partition<B> {
                 self.restart_sequence();
                 None
             }
-            Verdict::Refuse(error) => {
-                self.going_back = true;
-                let head = self.take_head(Outcome::Refused(error));
-                self.close_gap(sent.stamp);
-                head
-            }
+            Verdict::Refuse(error) => self.refuse(error, sent.stamp),
         }
+    }
+
+    /// Nobody counts the batches of a producer without an id: one that is written is written, and to
+    /// send it again with those in front of it would double it.
+    fn take_unordered(&mut self, at: usize, verdict: Verdict) -> Option<(B, Outcome)> {
+        let Verdict::Done {
+            base_offset,
+            log_append_time,
+        } = verdict
+        else {
+            return None;
+        };
+        self.batches
+            .get(at)
+            .filter(|q| q.stamp == Some(ProducerStamp::NONE))?;
+        let queued = self.batches.remove(at)?;
+        self.sent = self.sent.saturating_sub(1);
+        let outcome = Outcome::Delivered {
+            base_offset,
+            log_append_time,
+        };
+        Some((queued.batch.payload, outcome))
+    }
+
+    /// The head is refused for good. Its sequence goes to the next one, unless an earlier attempt may
+    /// have used it up (rules 28, 29).
+    fn refuse(&mut self, error: ErrorCode, stamp: ProducerStamp) -> Option<(B, Outcome)> {
+        self.going_back = true;
+        let possibly_written = self.batches.front()?.possibly_written;
+        let head = self.take_head(Outcome::Refused {
+            error,
+            possibly_written,
+        });
+        if possibly_written && stamp.id >= 0 {
+            self.unresolved = Some(stamp);
+        } else {
+            self.close_gap(stamp);
+        }
+        head
     }
 
     fn take_head(&mut self, outcome: Outcome) -> Option<(B, Outcome)> {

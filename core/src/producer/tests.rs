@@ -134,7 +134,16 @@ fn a_refused_producer_id_fails_what_is_held() {
     s.machine.poll_identity(s.now);
     let error = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
     s.machine.handle_identity(s.now, Err(error));
-    assert_eq!(s.finished(), [('a', Outcome::Refused(error))]);
+    assert_eq!(
+        s.finished(),
+        [(
+            'a',
+            Outcome::Refused {
+                error,
+                possibly_written: false
+            }
+        )]
+    );
     assert!(s.machine.is_idle());
 }
 
@@ -219,7 +228,13 @@ fn a_refused_batch_leaves_its_sequence_to_the_next() {
     s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
     assert_eq!(
         s.finished(),
-        [('a', Outcome::Refused(ErrorCode::MESSAGE_TOO_LARGE))]
+        [(
+            'a',
+            Outcome::Refused {
+                error: ErrorCode::MESSAGE_TOO_LARGE,
+                possibly_written: false,
+            }
+        )]
     );
     s.answer(&window[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
     assert_eq!(stamps(&s.sent()), stamps(&window[0]));
@@ -376,6 +391,53 @@ fn without_idempotence_batches_are_sent_by_nobody_in_particular() {
     s.batch(P, 'a', 1);
     assert_eq!(s.machine.poll_identity(s.now), None);
     assert_eq!(s.sent().batches[0].stamp, ProducerStamp::NONE);
+}
+
+#[test]
+fn without_idempotence_a_batch_behind_a_failed_one_is_not_written_twice() {
+    let mut s = Script::new();
+    s.machine = Producer::new(Settings {
+        idempotent: false,
+        ..settings()
+    });
+    s.machine.add_partition("t".into(), 0);
+    s.batch(P, 'z', 1);
+    let first = s.sent();
+    s.ack(&first, 0);
+    s.batch(P, 'a', 1);
+    s.batch(P, 'b', 1);
+    let (a, b) = (s.sent(), s.sent());
+    s.answer(&a, ErrorCode::NOT_ENOUGH_REPLICAS, -1);
+    s.ack(&b, 1);
+    s.now += 2 * SECOND;
+    let again = s.sent();
+    s.ack(&again, 2);
+    let all = [
+        ('z', delivered(0)),
+        ('b', delivered(1)),
+        ('a', delivered(2)),
+    ];
+    assert_eq!(s.finished(), all);
+    assert!(s.send().is_none() && s.machine.is_idle());
+}
+
+#[test]
+fn a_refusal_after_a_lost_answer_leaves_the_sequence_behind() {
+    let mut s = Script::with_id();
+    s.batch(P, 'a', 3);
+    s.batch(P, 'b', 3);
+    let first = s.sent();
+    s.machine.handle_lost(s.now, first.id, true);
+    s.now += 2 * SECOND;
+    let again = s.sent();
+    s.answer(&again, ErrorCode::TOPIC_AUTHORIZATION_FAILED, -1);
+    let refused = Outcome::Refused {
+        error: ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+        possibly_written: true,
+    };
+    assert_eq!(s.finished(), [('a', refused)]);
+    // Under the old epoch the broker may take 'b' for the 'a' it has, and drop it.
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
 }
 
 /// A broker that keeps what Kafka keeps: the next sequence it takes, and what it took.
