@@ -1,0 +1,410 @@
+//! What may be asked for: the commands and their options.
+
+use std::time::Duration;
+
+use clap::{ArgAction, Args as Group, Parser, Subcommand, builder::NonEmptyStringValueParser};
+use ottla::Start;
+
+use crate::{
+    escape::{self, Delimiter},
+    format::Format,
+};
+
+/// The longest time that fits Kafka's 32 bits of milliseconds.
+const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
+
+/// Talk to Apache Kafka: make topics, produce, consume, or watch a demo.
+///
+/// Data goes to standard output, everything else to standard error. The exit code is 0 when all is
+/// well, 1 when something failed, 2 when the command was wrong, and 130 when Ctrl-C cut it short.
+#[derive(Debug, Parser)]
+#[command(name = "ottla", version, disable_help_subcommand = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Demo(Demo),
+    /// Make, list and delete topics
+    #[command(subcommand)]
+    Topic(TopicCommand),
+    Produce(Produce),
+    Consume(Consume),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TopicCommand {
+    Create(TopicCreate),
+    List(TopicList),
+    Delete(TopicDelete),
+}
+
+impl Command {
+    /// How many times `-v` was given.
+    pub(crate) const fn verbose(&self) -> u8 {
+        let connection = match self {
+            Self::Demo(demo) => &demo.connection,
+            Self::Topic(TopicCommand::Create(create)) => &create.connection,
+            Self::Topic(TopicCommand::List(list)) => &list.connection,
+            Self::Topic(TopicCommand::Delete(delete)) => &delete.connection,
+            Self::Produce(produce) => &produce.connection,
+            Self::Consume(consume) => &consume.connection,
+        };
+        connection.verbose
+    }
+}
+
+/// How to reach a cluster, the same for every command.
+#[derive(Debug, Group)]
+#[command(next_help_heading = "Connection")]
+pub(crate) struct Connection {
+    /// Brokers to ask first; all commands but demo also look into the environment variable
+    /// OTTLA_BOOTSTRAP
+    #[arg(short, long, value_name = "HOST:PORT,..")]
+    pub(crate) bootstrap: Option<String>,
+
+    /// How long connecting, any one request, and the delivery of a record may take: 500ms, 5s, 2m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    pub(crate) timeout: Duration,
+
+    /// A client property by its Kafka name, such as linger.ms=50, which overrides other options;
+    /// may be repeated
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = property)]
+    pub(crate) properties: Vec<Property>,
+
+    /// Say on standard error what the client does; twice for more
+    #[arg(short, long, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// Run a small pipeline from end to end and check what comes out
+///
+/// Without -b, three brokers are started inside this process, on free ports of 127.0.0.1. A bundled
+/// file of orders is produced to a topic, consumed, enriched with names, categories and prices in
+/// euro, produced to a second topic by customer, consumed again and checked: nothing lost, nothing
+/// twice, every customer's orders in sequence, totals as computed from the file. The exit code is 0
+/// only if all of that holds.
+///
+/// With -b the same happens on that cluster, in two topics that are made for it and deleted
+/// afterwards. The environment variable OTTLA_BOOTSTRAP is not looked at here.
+#[derive(Debug, Group)]
+pub(crate) struct Demo {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Make a topic
+///
+/// Prints the topic as `topic list` does: its name, how many partitions it has, and how many
+/// replicas each.
+#[derive(Debug, Group)]
+pub(crate) struct TopicCreate {
+    /// The topic
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+
+    /// How many partitions; the broker decides if nothing is said
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
+    pub(crate) partitions: Option<i32>,
+
+    /// How many replicas of each partition; the broker decides if nothing is said
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i16).range(1..))]
+    pub(crate) replication_factor: Option<i16>,
+
+    /// A setting of the topic, such as cleanup.policy=compact; may be repeated
+    #[arg(short, long, value_name = "NAME=VALUE", value_parser = property)]
+    pub(crate) config: Vec<Property>,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// List topics
+///
+/// One line for each, sorted: name, partitions and replication factor, separated by tabs.
+#[derive(Debug, Group)]
+pub(crate) struct TopicList {
+    /// Also list topics that Kafka keeps for itself
+    #[arg(short, long)]
+    pub(crate) internal: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Delete a topic and its records
+#[derive(Debug, Group)]
+pub(crate) struct TopicDelete {
+    /// The topic
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) name: String,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Write each line of standard input as a record
+///
+/// Lines are bytes and end with a newline, which is not part of the record; an empty line is an
+/// empty value. The command waits until every record is written. When one is not, it says so with
+/// the number of its line, reads no further, waits for those under way, and exits with 1.
+#[derive(Debug, Group)]
+pub(crate) struct Produce {
+    /// The topic
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) topic: String,
+
+    /// What separates the key from the value, at its first occurrence; \t and \xNN stand for bytes.
+    /// A line without it is an error
+    #[arg(short = 'K', long, value_name = "DELIM", value_parser = escape::delimiter)]
+    pub(crate) key_delimiter: Option<Delimiter>,
+
+    /// How batches are compressed
+    #[arg(short = 'z', long, value_name = "NAME",
+        value_parser = ["none", "gzip", "snappy", "lz4", "zstd"])]
+    pub(crate) compression: Option<String>,
+
+    /// The partition; the key decides if nothing is said, as in the Java client
+    #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partition: Option<i32>,
+
+    /// A header of every record; without an equals sign its value is null; may be repeated
+    #[arg(short = 'H', long, value_name = "NAME=VALUE", value_parser = header)]
+    pub(crate) header: Vec<HeaderArg>,
+
+    /// Write an empty value as null, which compaction reads as a deletion, and an empty key as none
+    #[arg(short = 'Z', long)]
+    pub(crate) null: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// Print the records of a topic
+///
+/// FORMAT is text with verbs, as franz-go has them: %t topic, %p partition, %o offset, %d timestamp
+/// in milliseconds, %k key, %v value, %T %K %V their lengths in bytes (-1 is null), %H how many
+/// headers, %h{..} the braces' content once for each header, with %k %v %K %V for that header's
+/// name and value, and %% for a percent sign. A null prints as nothing, and bytes that are not
+/// UTF-8 as they are. \n \t \r \\ and \xNN stand for bytes.
+///
+/// JSON has the fields topic, partition, offset, tstype (create or logappend), ts, key, value and
+/// headers, a list of {"key","value"}. Bytes that are not UTF-8 come as key_base64 and value_base64
+/// instead; null is null.
+///
+/// Partitions are those that the topic has when the command starts. No group is joined and no
+/// offset is committed.
+#[derive(Debug, Group)]
+pub(crate) struct Consume {
+    /// The topic
+    #[arg(value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) topic: String,
+
+    /// Where to begin: start, end, an offset, -N for the last N records of each partition, or
+    /// @TIME in milliseconds since 1970. An offset outside the log is an error, unless
+    /// -X auto.offset.reset=earliest or latest says where to go instead
+    #[arg(short, long, default_value = "start", value_parser = start, allow_hyphen_values = true)]
+    pub(crate) offset: Start,
+
+    /// Only these partitions
+    #[arg(short, long, value_delimiter = ',', value_name = "N,..",
+        value_parser = clap::value_parser!(i32).range(0..))]
+    pub(crate) partitions: Vec<i32>,
+
+    /// Exit at the end of the partitions, as it is when the command starts
+    #[arg(short, long)]
+    pub(crate) exit: bool,
+
+    /// Exit after so many records
+    #[arg(short = 'n', long, value_name = "COUNT",
+        value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+
+    /// How a record is printed
+    #[arg(short, long, default_value = "%v\\n", value_parser = Format::parse)]
+    pub(crate) format: Format,
+
+    /// Print a JSON object for each record, on a line of its own
+    #[arg(short = 'J', long, conflicts_with = "format")]
+    pub(crate) json: bool,
+
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+}
+
+/// A name and a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Property {
+    pub(crate) name: String,
+    pub(crate) value: String,
+}
+
+/// A header of every record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HeaderArg {
+    pub(crate) name: String,
+    pub(crate) value: Option<String>,
+}
+
+fn property(text: &str) -> Result<Property, String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(Property {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+        _ => Err("give NAME=VALUE".to_owned()),
+    }
+}
+
+fn header(text: &str) -> Result<HeaderArg, String> {
+    let (name, value) = match text.split_once('=') {
+        Some((name, value)) => (name, Some(value.to_owned())),
+        None => (text, None),
+    };
+    if name.is_empty() {
+        return Err("a header has a name".to_owned());
+    }
+    let name = name.to_owned();
+    Ok(HeaderArg { name, value })
+}
+
+/// `500ms`, `5s` or `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
+    let number: Result<u64, _> = text[..text.len() - unit.len()].parse();
+    let millis = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60_000,
+        _ => return Err("give a number and ms, s or m, such as 500ms or 5s".to_owned()),
+    };
+    let number = number.map_err(|e| format!("the number: {e}"))?;
+    let time = Duration::from_millis(number.saturating_mul(millis));
+    if time.is_zero() || time > LONGEST {
+        return Err("must be more than nothing and at most 2147483647ms".to_owned());
+    }
+    Ok(time)
+}
+
+/// `start`, `end`, `N`, `-N` or `@TIME`.
+fn start(text: &str) -> Result<Start, String> {
+    let known = match text {
+        "start" | "beginning" | "earliest" => Some(Start::Earliest),
+        "end" | "latest" => Some(Start::Latest),
+        _ => match text.as_bytes() {
+            [b'-', ..] => digits(&text[1..]).map(Start::BeforeEnd),
+            [b'@', ..] => offset(&text[1..]).map(Start::Timestamp),
+            _ => offset(text).map(Start::Offset),
+        },
+    };
+    known.ok_or_else(|| "give start, end, N, -N or @MILLISECONDS".to_owned())
+}
+
+fn offset(text: &str) -> Option<i64> {
+    digits(text)?.try_into().ok()
+}
+
+/// A number without a sign.
+fn digits(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| plain)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, error::ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_do_not_contradict_each_other() {
+        Args::command().debug_assert();
+    }
+
+    #[test]
+    fn times_have_a_unit() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        for wrong in [
+            "",
+            "5",
+            "s",
+            "-1s",
+            "1.5s",
+            "0s",
+            "5h",
+            "99999999999999999999s",
+            "50000m",
+        ] {
+            assert!(duration(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn starts_are_read_as_people_write_them() {
+        assert_eq!(start("start"), Ok(Start::Earliest));
+        assert_eq!(start("end"), Ok(Start::Latest));
+        assert_eq!(start("42"), Ok(Start::Offset(42)));
+        assert_eq!(start("-5"), Ok(Start::BeforeEnd(5)));
+        assert_eq!(
+            start("@1700000000000"),
+            Ok(Start::Timestamp(1_700_000_000_000))
+        );
+        for wrong in [
+            "",
+            "-",
+            "@",
+            "+5",
+            "--5",
+            "-+5",
+            "@-1",
+            "@now",
+            "9223372036854775808",
+        ] {
+            assert!(start(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_property_has_a_name_and_a_value_that_may_hold_anything() {
+        let property = property("a.b=c=d").expect("it is well-formed");
+        assert_eq!(
+            (property.name.as_str(), property.value.as_str()),
+            ("a.b", "c=d")
+        );
+        assert!(super::property("a.b").is_err());
+        assert!(super::property("=c").is_err());
+    }
+
+    #[test]
+    fn a_header_without_an_equals_sign_is_null() {
+        assert_eq!(header("a=").map(|h| h.value), Ok(Some(String::new())));
+        assert_eq!(header("a").map(|h| h.value), Ok(None));
+        assert!(header("=b").is_err());
+    }
+
+    #[test]
+    fn a_negative_offset_is_not_taken_for_an_option() {
+        let args = Args::try_parse_from(["ottla", "consume", "t", "-o", "-5", "-p", "0,2"]);
+        let Ok(Args {
+            command: Command::Consume(consume),
+        }) = args
+        else {
+            panic!("it is well-formed");
+        };
+        assert_eq!(consume.offset, Start::BeforeEnd(5));
+        assert_eq!(consume.partitions, [0, 2]);
+    }
+
+    #[test]
+    fn json_and_a_format_exclude_each_other() {
+        let args = Args::try_parse_from(["ottla", "consume", "t", "-J", "-f", "%v"]);
+        assert_eq!(
+            args.expect_err("it is wrong").kind(),
+            ErrorKind::ArgumentConflict
+        );
+    }
+}

@@ -1,0 +1,173 @@
+//! `consume`: the records of a topic on standard output.
+
+use std::{collections::BTreeMap, future::ready, time::Duration};
+
+use ottla::{Client, Consumer, RecordBatch, Start};
+use tokio::{select, time::timeout};
+
+use crate::{
+    args::Consume,
+    failure::{Failure, note},
+    interrupt::interrupted,
+    json,
+    output::Output,
+    row::Row,
+    session::Session,
+    span::{self, Instead, Span},
+};
+
+/// `consume`
+pub(crate) async fn run(args: &Consume) -> Result<(), Failure> {
+    let mut out = Output::stdout();
+    let done = select! {
+        done = consume(args, &mut out) => done,
+        () = interrupted() => Ok(()),
+    };
+    out.finish(done)
+}
+
+async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
+    let session = Session::open(&args.connection).await?;
+    let mut builder = session.consumer()?;
+    let instead = Instead::of(session.property("auto.offset.reset"));
+    let partitions = partitions(&session.client, args).await?;
+    let mut spans = span::find(
+        &session.client,
+        &args.topic,
+        &partitions,
+        args.offset,
+        instead,
+    )
+    .await?;
+    if args.exit {
+        spans.retain(|span| span.from < span.end);
+    }
+    for span in &spans {
+        let topic = args.topic.as_str();
+        builder = builder.assign(topic, span.partition, Start::Offset(span.from));
+    }
+    let reading = Reading {
+        args,
+        out,
+        consumer: builder.build().await?,
+        client: session.client.clone(),
+        idle: session.timeout,
+        ends: spans
+            .into_iter()
+            .map(|Span { partition, end, .. }| (partition, end))
+            .collect(),
+        left: args.count,
+    };
+    reading.run().await
+}
+
+/// The partitions that were asked for, or all.
+async fn partitions(client: &Client, args: &Consume) -> Result<Vec<i32>, Failure> {
+    let topic = client.topic(&args.topic).await?;
+    let mut partitions = args.partitions.clone();
+    if partitions.is_empty() {
+        partitions = (0..).take(topic.partitions.len()).collect();
+    }
+    partitions.sort_unstable();
+    partitions.dedup();
+    Ok(partitions)
+}
+
+struct Reading<'a> {
+    args: &'a Consume,
+    out: &'a mut Output,
+    consumer: Consumer,
+    client: Client,
+    /// How long silence may last before it is asked what is the matter.
+    idle: Duration,
+    /// The partitions being read, and where their logs ended at the beginning.
+    ends: BTreeMap<i32, i64>,
+    /// How many records are still to be printed.
+    left: Option<u64>,
+}
+
+impl Reading<'_> {
+    async fn run(mut self) -> Result<(), Failure> {
+        while self.left != Some(0) && !self.ends.is_empty() {
+            match self.next().await? {
+                Some(batch) => self.take(&batch)?,
+                None => self.look_around().await?,
+            }
+        }
+        Ok(())
+    }
+
+    /// The next batch; none when it was silent for long. While nothing comes, what came can be
+    /// seen.
+    async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
+        select! {
+            biased;
+            batch = self.consumer.next_batch() => return Ok(Some(batch?)),
+            () = ready(()) => self.out.flush()?,
+        }
+        match timeout(self.idle, self.consumer.next_batch()).await {
+            Ok(batch) => Ok(Some(batch?)),
+            Err(_) => Ok(None),
+        }
+    }
+
+    fn take(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        let partition = batch.partition();
+        let end = self
+            .ends
+            .get(&partition)
+            .copied()
+            .filter(|_| self.args.exit);
+        for record in batch {
+            let at = || format!("{}-{partition}", self.args.topic);
+            let record = record.map_err(|e| Failure::Failed(format!("reading {}: {e}", at())))?;
+            if self.left == Some(0) || end.is_some_and(|end| record.offset >= end) {
+                break;
+            }
+            self.print(&Row::new(batch, &record))?;
+            self.left = self.left.map(|left| left - 1);
+        }
+        if end.is_some_and(|end| batch.next_offset() >= end) {
+            self.end(partition)?;
+        }
+        Ok(())
+    }
+
+    fn print(&mut self, row: &Row<'_>) -> Result<(), Failure> {
+        let args = self.args;
+        self.out.put(|out| {
+            if args.json {
+                json::write(row, out)
+            } else {
+                args.format.write(row, out)
+            }
+        })
+    }
+
+    /// A partition is read to its end.
+    fn end(&mut self, partition: i32) -> Result<(), Failure> {
+        self.ends.remove(&partition);
+        Ok(self.consumer.unassign(&self.args.topic, partition)?)
+    }
+
+    /// Silence is the rule at the end of a topic. Before it, records may have been deleted under
+    /// our hands, or the brokers are gone.
+    async fn look_around(&mut self) -> Result<(), Failure> {
+        for (partition, end) in self.ends.clone() {
+            match self
+                .client
+                .offset(&self.args.topic, partition, Start::Earliest)
+                .await
+            {
+                Ok(first) if self.args.exit && first >= end => self.end(partition)?,
+                Ok(_) => {}
+                Err(error) if self.args.exit => return Err(error.into()),
+                Err(error) => {
+                    note(format_args!("nothing to read: {error}; still trying"));
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}

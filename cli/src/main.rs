@@ -1,0 +1,77 @@
+//! The `ottla` command: topics, producing, consuming, and a demo, on the client of this workspace.
+//!
+//! - [`args`] says what may be asked for, [`session`] connects and hands client properties to whom
+//!   they belong.
+//! - Each command is a module: [`topic`], [`produce`], [`consume`], [`demo`].
+//! - [`mod@format`] and [`json`] write a consumed record, [`output`] is where they write to.
+//!
+//! Data goes to standard output and nothing else does. What went wrong is a [`Failure`], which
+//! knows the exit code: 1 for what failed, 2 for what was asked for wrongly.
+
+mod args;
+mod consume;
+mod demo;
+mod escape;
+mod failure;
+mod format;
+mod interrupt;
+mod json;
+mod lines;
+mod output;
+mod produce;
+mod row;
+mod session;
+mod span;
+mod topic;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use tracing_subscriber::filter::LevelFilter;
+
+use args::{Args, Command, TopicCommand};
+use failure::Failure;
+
+fn main() -> ExitCode {
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(answer) => return failure::from_clap(&answer),
+    };
+    trace(args.command.verbose());
+    let done = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::Failed(format!("starting the runtime: {e}")))
+        .and_then(|runtime| {
+            let done = runtime.block_on(run(&args.command));
+            // Whatever is still looking a name up is not worth waiting for.
+            runtime.shutdown_background();
+            done
+        });
+    done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+}
+
+async fn run(command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Demo(args) => demo::run(args).await,
+        Command::Topic(TopicCommand::Create(args)) => topic::create(args).await,
+        Command::Topic(TopicCommand::List(args)) => topic::list(args).await,
+        Command::Topic(TopicCommand::Delete(args)) => topic::delete(args).await,
+        Command::Produce(args) => produce::run(args).await,
+        Command::Consume(args) => consume::run(args).await,
+    }
+}
+
+/// Shows the client's own events on standard error.
+fn trace(verbose: u8) {
+    let level = match verbose {
+        0 => LevelFilter::WARN,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
+    };
+    tracing_subscriber::fmt()
+        .with_max_level(level)
+        .with_writer(std::io::stderr)
+        .with_ansi(false)
+        .init();
+}

@@ -1,0 +1,40 @@
+//! Standard output, written in large pieces.
+
+use std::io::{self, BufWriter, Stdout, Write};
+
+use crate::failure::Failure;
+
+const BUFFER: usize = 64 << 10;
+
+/// Standard output behind a buffer. What is left in it is written by [`finish`](Self::finish), or
+/// not at all.
+#[derive(Debug)]
+pub(crate) struct Output(BufWriter<Stdout>);
+
+impl Output {
+    pub(crate) fn stdout() -> Self {
+        Self(BufWriter::with_capacity(BUFFER, io::stdout()))
+    }
+
+    /// Lets `write` write.
+    pub(crate) fn put(
+        &mut self,
+        write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>,
+    ) -> Result<(), Failure> {
+        write(&mut self.0).map_err(Failure::output)
+    }
+
+    /// Shows what was written so far.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.0.flush().map_err(Failure::output)
+    }
+
+    /// Shows all of it, whatever else went wrong.
+    pub(crate) fn finish(mut self, done: Result<(), Failure>) -> Result<(), Failure> {
+        if done == Err(Failure::OutputClosed) {
+            return done;
+        }
+        let shown = self.flush();
+        done.and(shown)
+    }
+}

@@ -1,0 +1,8 @@
+//! The built `ottla` command, run against a cluster in this process.
+
+mod consume;
+mod demo;
+mod failures;
+mod produce;
+mod support;
+mod topics;

@@ -1,0 +1,163 @@
+//! `produce`, seen from the other end by `consume`.
+
+use std::collections::HashSet;
+
+use ottla::protocol::records::{BatchHeader, Compression};
+use ottla_broker::Cluster;
+use tokio::io::AsyncWriteExt;
+
+use crate::support::{begin, cluster, command, finish, interrupt, on};
+
+#[tokio::test]
+async fn keys_headers_nulls_and_bytes_come_out_as_they_went_in() {
+    let cluster = cluster(&["t"]).await;
+    let produced = on(
+        &cluster,
+        r"produce t -K \x00 -Z -H a=1=2 -H a -H b=",
+        b"k\xff\x00v\xfe\x00w\n\x00only a value\nonly a key\x00\n",
+    );
+    assert_eq!(produced.await.printed(), "");
+    let format = r"%o:%K:%k:%V:%v:%H%h{:%k=%V=%v}\x00";
+    let consumed = on(&cluster, &format!("consume t -e -f {format}"), b"").await;
+    let headers = b":3:a=3=1=2:a=-1=:b=0=\x00";
+    let lines = [
+        &b"0:2:k\xff:4:v\xfe\x00w"[..],
+        b"1:-1::12:only a value",
+        b"2:10:only a key:-1:",
+    ];
+    let expected: Vec<_> = lines
+        .iter()
+        .flat_map(|line| [line, &headers[..]].concat())
+        .collect();
+    assert_eq!(consumed.stdout, expected, "{consumed:?}");
+}
+
+#[tokio::test]
+async fn an_empty_line_is_an_empty_value_unless_it_is_to_be_null() {
+    let cluster = cluster(&["t"]).await;
+    on(&cluster, "produce t", b"\na\n").await.printed();
+    on(&cluster, "produce t -Z", b"\nb").await.printed();
+    let consumed = on(&cluster, r"consume t -e -f %V,", b"").await;
+    assert_eq!(consumed.printed(), "0,1,-1,1,");
+}
+
+#[tokio::test]
+async fn every_compression_is_used_and_read_again() {
+    let input: String = (0..500)
+        .map(|n| format!("line {n} of many that are alike\n"))
+        .collect();
+    for (name, compression) in [
+        ("none", Compression::None),
+        ("gzip", Compression::Gzip),
+        ("snappy", Compression::Snappy),
+        ("lz4", Compression::Lz4),
+        ("zstd", Compression::Zstd),
+    ] {
+        let cluster = cluster(&["t"]).await;
+        on(&cluster, &format!("produce t -z {name}"), input.as_bytes())
+            .await
+            .printed();
+        let batches = cluster.batches("t", 0);
+        let used = batches.iter().map(|batch| {
+            let header = BatchHeader::decode(batch).expect("it is a whole batch");
+            header.compression().expect("it is known")
+        });
+        assert_eq!(used.collect::<Vec<_>>(), vec![compression; batches.len()]);
+        assert_eq!(on(&cluster, "consume t -e", b"").await.printed(), input);
+    }
+}
+
+#[tokio::test]
+async fn many_lines_all_arrive_once() {
+    let cluster = Cluster::builder().brokers(3).topic("t", 6).start().await;
+    let cluster = cluster.expect("the cluster starts");
+    let input: String = (0..50_000).map(|n| format!("{n}:{n}\n")).collect();
+    on(&cluster, "produce t -K : -z lz4", input.as_bytes())
+        .await
+        .printed();
+    let consumed = on(&cluster, r"consume t -e -f %k:%v\n", b"").await;
+    let lines: HashSet<_> = consumed.printed().lines().collect();
+    assert_eq!(consumed.printed().lines().count(), 50_000);
+    assert_eq!(lines, input.lines().collect());
+}
+
+#[tokio::test]
+async fn records_go_to_the_partition_that_is_asked_for() {
+    let cluster = Cluster::builder()
+        .topic("t", 3)
+        .start()
+        .await
+        .expect("the cluster starts");
+    on(&cluster, "produce t -p 2", b"a\nb\n").await.printed();
+    let consumed = on(&cluster, r"consume t -e -f %p-%o\n", b"").await;
+    assert_eq!(consumed.printed(), "2-0\n2-1\n");
+    let ran = on(&cluster, "produce t -p 3", b"a\n").await;
+    assert!(ran.message(1).contains("line 1: sending to t-3"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_line_without_the_delimiter_ends_it_with_the_lines_number() {
+    let cluster = cluster(&["t"]).await;
+    let ran = on(&cluster, "produce t -K :", b"a:b\nc:d\nno key\ne:f\n").await;
+    assert!(
+        ran.message(1).contains("line 3: there is no key delimiter"),
+        "{ran:?}"
+    );
+    assert_eq!(on(&cluster, "consume t -e", b"").await.printed(), "b\nd\n");
+}
+
+#[tokio::test]
+async fn a_record_too_large_for_the_client_is_named_by_its_line() {
+    let cluster = cluster(&["t"]).await;
+    let input = ["small\n", &"x".repeat(2000), "\n"].concat();
+    let ran = on(
+        &cluster,
+        "produce t -X max.request.size=1000",
+        input.as_bytes(),
+    )
+    .await;
+    assert!(
+        ran.message(1)
+            .contains("line 2: sending to t: the record takes"),
+        "{ran:?}"
+    );
+    assert_eq!(on(&cluster, "consume t -e", b"").await.printed(), "small\n");
+}
+
+#[tokio::test]
+async fn a_record_too_large_for_the_broker_is_named_by_its_line() {
+    let cluster = Cluster::builder().topic_with("t", 1, &[("max.message.bytes", "500")]);
+    let cluster = cluster.start().await.expect("the cluster starts");
+    let ran = on(&cluster, "produce t", "x".repeat(2000).as_bytes()).await;
+    assert!(ran.message(1).contains("line 1: "), "{ran:?}");
+    assert!(ran.message(1).contains("MESSAGE_TOO_LARGE"), "{ran:?}");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn ctrl_c_writes_what_was_typed_and_says_that_it_was_cut_short() {
+    let cluster = cluster(&["t"]).await;
+    let mut producing = begin(&cluster, "produce t");
+    let mut keyboard = producing.stdin.take().expect("it is a pipe");
+    keyboard
+        .write_all(b"typed\nnot finis")
+        .await
+        .expect("it reads");
+    assert_eq!(
+        on(&cluster, "consume t -n 1", b"").await.printed(),
+        "typed\n"
+    );
+    interrupt(&producing).await;
+    let ran = finish(producing, b"").await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(130), ""));
+    drop(keyboard);
+}
+
+#[tokio::test]
+async fn the_environment_says_where_the_brokers_are() {
+    let cluster = cluster(&["t"]).await;
+    let mut command = command("topic list");
+    command.env("OTTLA_BOOTSTRAP", cluster.bootstrap());
+    let ran = finish(command.spawn().expect("the command starts"), b"").await;
+    assert_eq!(ran.printed(), "t\t1\t1\n");
+}
