@@ -40,19 +40,24 @@ pub(super) fn take_zigzag(bytes: &mut &[u8]) -> Option<u64> {
             *bytes = rest;
             Some(u64::from(a & 0x7f) | u64::from(b) << 7)
         }
-        _ => take_long(bytes),
+        _ => {
+            let (u, rest) = split_long(bytes)?;
+            *bytes = rest;
+            Some(u)
+        }
     }
 }
 
+/// By value, so that the bytes may stay in registers where this is not called.
 #[cold]
-fn take_long(bytes: &mut &[u8]) -> Option<u64> {
+fn split_long(mut bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut u = 0u64;
     for shift in (0..7 * MAX_LEN).step_by(7) {
         let (&b, rest) = bytes.split_first()?;
-        *bytes = rest;
+        bytes = rest;
         u |= u64::from(b & 0x7f) << shift;
         if b < 0x80 {
-            return Some(u);
+            return Some((u, bytes));
         }
     }
     None

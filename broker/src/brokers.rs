@@ -1,0 +1,37 @@
+//! The brokers: who they are, where they listen, and which of them run.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use ottla_protocol::messages::NodeEndpoint;
+use tokio::sync::watch;
+
+/// All brokers by id.
+pub(crate) type Brokers = BTreeMap<i32, Broker>;
+
+/// One broker.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    pub(crate) id: i32,
+    pub(crate) host: Arc<str>,
+    pub(crate) port: u16,
+    /// Whether it listens on a port of its own, or is reached through pipes only.
+    pub(crate) has_socket: bool,
+    /// While it runs: its listener and its connections end with this.
+    pub(crate) running: Option<watch::Sender<()>>,
+}
+
+impl Broker {
+    pub(crate) const fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// Where it lives, for a response that names it.
+    pub(crate) fn endpoint(&self) -> NodeEndpoint {
+        NodeEndpoint {
+            node_id: self.id,
+            host: self.host.clone(),
+            port: self.port.into(),
+            rack: None,
+        }
+    }
+}

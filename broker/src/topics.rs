@@ -1,0 +1,192 @@
+//! Topics and their partitions: who leads them, and what is in them.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
+
+use ottla_protocol::{ErrorCode, messages::LeaderIdAndEpoch, records::RawBatch};
+use uuid::Uuid;
+
+use crate::{
+    log::Log,
+    producers::{Producers, Verdict},
+    topic_config::TopicConfig,
+    waiters::Waiters,
+};
+
+/// No leader: all replicas are down.
+pub(crate) const NO_LEADER: i32 = -1;
+
+/// A topic.
+#[derive(Debug)]
+pub(crate) struct Topic {
+    pub(crate) name: Arc<str>,
+    pub(crate) id: Uuid,
+    pub(crate) config: Arc<TopicConfig>,
+    pub(crate) partitions: Vec<Partition>,
+}
+
+/// A partition. Its replicas share one log.
+#[derive(Debug)]
+pub(crate) struct Partition {
+    pub(crate) leader: i32,
+    pub(crate) leader_epoch: i32,
+    pub(crate) replicas: Vec<i32>,
+    pub(crate) in_sync: Vec<i32>,
+    pub(crate) log: Log,
+    pub(crate) producers: Producers,
+    pub(crate) waiters: Waiters,
+}
+
+impl Topic {
+    /// The partition of this index.
+    pub(crate) fn partition(&self, index: i32) -> Option<&Partition> {
+        self.partitions.get(usize::try_from(index).ok()?)
+    }
+
+    /// As [`partition`](Self::partition), to be changed.
+    pub(crate) fn partition_mut(&mut self, index: i32) -> Option<&mut Partition> {
+        self.partitions.get_mut(usize::try_from(index).ok()?)
+    }
+}
+
+impl Partition {
+    /// A new partition, led by its first replica.
+    pub(crate) fn new(replicas: Vec<i32>) -> Self {
+        Self {
+            leader: replicas.first().copied().unwrap_or(NO_LEADER),
+            leader_epoch: 0,
+            in_sync: replicas.clone(),
+            replicas,
+            log: Log::default(),
+            producers: Producers::default(),
+            waiters: Waiters::default(),
+        }
+    }
+
+    /// Makes another broker the leader, or none. Whoever waits learns of it.
+    pub(crate) fn lead(&mut self, leader: i32) {
+        if self.leader != leader {
+            self.leader = leader;
+            self.leader_epoch += 1;
+            self.waiters.wake();
+        }
+    }
+
+    /// Whether a client that believes in this leader epoch may go on here (KIP-320).
+    pub(crate) fn check_leader(&self, broker: i32, epoch: i32) -> Result<(), ErrorCode> {
+        match epoch {
+            0.. if epoch < self.leader_epoch => Err(ErrorCode::FENCED_LEADER_EPOCH),
+            0.. if epoch > self.leader_epoch => Err(ErrorCode::UNKNOWN_LEADER_EPOCH),
+            _ if broker != self.leader => Err(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+            _ => Ok(()),
+        }
+    }
+
+    /// Who leads it, for a client that asked the wrong broker (KIP-951).
+    pub(crate) const fn current_leader(&self) -> LeaderIdAndEpoch {
+        LeaderIdAndEpoch {
+            leader_id: self.leader,
+            leader_epoch: self.leader_epoch,
+        }
+    }
+
+    /// Whether a producer's batch is the next one.
+    pub(crate) fn judge(&self, batch: &RawBatch) -> Verdict {
+        match batch.header().producer_id {
+            0.. => self.producers.judge(batch.header()),
+            _ => Verdict::Append,
+        }
+    }
+
+    /// Appends a batch at the end of the log; returns the offset it got.
+    pub(crate) fn append(&mut self, batch: &RawBatch, config: &TopicConfig, now_ms: i64) -> i64 {
+        let append_time = config.append_time.then_some(now_ms);
+        let placed = batch.placed(self.log.end(), self.leader_epoch, append_time);
+        let header = *placed.header();
+        if header.producer_id >= 0 {
+            self.producers
+                .remember(&header, append_time.unwrap_or(-1), now_ms);
+        }
+        self.log.append(placed, now_ms);
+        self.waiters.wake();
+        header.base_offset
+    }
+
+    /// Appends a batch that somebody made with care: past the end of the log it stays where it is.
+    pub(crate) fn append_ready_made(&mut self, batch: &RawBatch, now_ms: i64) -> i64 {
+        let offset = batch.header().base_offset.max(self.log.end());
+        self.log
+            .append(batch.placed(offset, self.leader_epoch, None), now_ms);
+        self.waiters.wake();
+        offset
+    }
+}
+
+/// All topics, by name and by id.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    by_name: BTreeMap<Arc<str>, Topic>,
+    names: HashMap<Uuid, Arc<str>>,
+}
+
+impl Topics {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Topic> {
+        self.by_name.values()
+    }
+
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Topic> {
+        self.by_name.values_mut()
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<&Topic> {
+        self.by_name.get(name)
+    }
+
+    pub(crate) fn named_mut(&mut self, name: &str) -> Option<&mut Topic> {
+        self.by_name.get_mut(name)
+    }
+
+    pub(crate) fn with_id(&self, id: Uuid) -> Option<&Topic> {
+        self.named(self.names.get(&id)?)
+    }
+
+    /// The topic that a request names: by id where there is one, by name where there is none.
+    pub(crate) fn asked(&self, name: &str, id: Uuid) -> Result<&Topic, ErrorCode> {
+        if id.is_nil() {
+            self.named(name)
+                .ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+        } else {
+            self.with_id(id).ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
+        }
+    }
+
+    /// As [`asked`](Self::asked), to be changed.
+    pub(crate) fn asked_mut(&mut self, name: &str, id: Uuid) -> Result<&mut Topic, ErrorCode> {
+        if id.is_nil() {
+            let topic = self.by_name.get_mut(name);
+            return topic.ok_or(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        }
+        let topic = self
+            .names
+            .get(&id)
+            .and_then(|name| self.by_name.get_mut(name));
+        topic.ok_or(ErrorCode::UNKNOWN_TOPIC_ID)
+    }
+
+    pub(crate) fn insert(&mut self, topic: Topic) {
+        self.names.insert(topic.id, topic.name.clone());
+        self.by_name.insert(topic.name.clone(), topic);
+    }
+
+    /// Removes a topic; whoever waits for it learns of it.
+    pub(crate) fn remove(&mut self, name: &str) -> Option<Topic> {
+        let mut topic = self.by_name.remove(name)?;
+        self.names.remove(&topic.id);
+        for partition in &mut topic.partitions {
+            partition.waiters.wake();
+        }
+        Some(topic)
+    }
+}
