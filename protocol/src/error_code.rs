@@ -85,7 +85,7 @@ codes! {
      35 UNSUPPORTED_VERSION                   false "the broker does not speak this version of the request"
      36 TOPIC_ALREADY_EXISTS                  false "the topic exists already"
      37 INVALID_PARTITIONS                    false "the number of partitions is not valid"
-     38 INVALID_REPLICATION_FACTOR            false "the replication factor is not valid, or more than there are brokers"
+     38 INVALID_REPLICATION_FACTOR            false "the replication factor is below 1, or above the number of brokers"
      39 INVALID_REPLICA_ASSIGNMENT            false "the replica assignment is not valid"
      40 INVALID_CONFIG                        false "a configuration is not valid"
      41 NOT_CONTROLLER                        true  "this broker is not the controller"

@@ -25,13 +25,20 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let bootstrap = args.first().ok_or("usage: ten_million HOST:PORT [RECORDS] [BYTES]")?;
+    let bootstrap = args
+        .first()
+        .ok_or("usage: ten_million HOST:PORT [RECORDS] [BYTES]")?;
     let records: u64 = args.get(1).map_or(Ok(10_000_000), |n| n.parse())?;
     let bytes: usize = args.get(2).map_or(Ok(100), |n| n.parse())?;
     let client = Client::builder(bootstrap.as_str()).connect().await?;
     let topic = format!("ten-million-{}", std::process::id());
     ottla_tests::create(&client, &topic, PARTITIONS, &[]).await;
-    let sent = measure("produced", records, produce(&client, &topic, records, bytes)).await?;
+    let sent = measure(
+        "produced",
+        records,
+        produce(&client, &topic, records, bytes),
+    )
+    .await?;
     let got = measure("consumed", records, consume(&client, &topic, records)).await?;
     ottla_tests::delete(&client, &topic).await;
     if sent != got {

@@ -66,7 +66,8 @@ fn functions_fit_the_eye() {
                 "pub async fn ",
                 "pub(crate) fn ",
             ];
-            if starts.iter().any(|s| line.trim_start().starts_with(s)) && line.ends_with('{') {
+            let starts = starts.iter().any(|s| line.trim_start().starts_with(s));
+            if starts && !line.ends_with([';', '}']) {
                 open = Some((n, indent));
             } else if let Some((start, at)) = open
                 && line.trim_end() == format!("{}}}", " ".repeat(at))

@@ -52,17 +52,9 @@ fn metadata(topics: Vec<MetadataRequestTopic>) -> MetadataRequest {
     }
 }
 
-#[tokio::test]
-async fn topics_are_made_or_refused_for_the_reasons_that_kafka_has() {
-    let cluster = cluster(
-        Cluster::builder()
-            .brokers(2)
-            .topic("there", 1)
-            .topic("like.this", 1),
-    )
-    .await;
-    let mut client = Client::of(&cluster, 2).await;
-    let topics = vec![
+/// Topics to be made, and what becomes of each.
+fn creations() -> Vec<(CreatableTopic, ErrorCode)> {
+    vec![
         (asked("plain", 3, 2), ErrorCode::NONE),
         (asked("default", -1, -1), ErrorCode::NONE),
         (assigned("assigned", &[&[2, 1], &[1, 2]]), ErrorCode::NONE),
@@ -115,8 +107,20 @@ async fn topics_are_made_or_refused_for_the_reasons_that_kafka_has() {
         ),
         (asked("twice", 1, 1), ErrorCode::INVALID_REQUEST),
         (asked("twice", 1, 1), ErrorCode::INVALID_REQUEST),
-    ];
-    let (topics, codes): (Vec<_>, Vec<_>) = topics.into_iter().unzip();
+    ]
+}
+
+#[tokio::test]
+async fn topics_are_made_or_refused_for_the_reasons_that_kafka_has() {
+    let cluster = cluster(
+        Cluster::builder()
+            .brokers(2)
+            .topic("there", 1)
+            .topic("like.this", 1),
+    )
+    .await;
+    let mut client = Client::of(&cluster, 2).await;
+    let (topics, codes): (Vec<_>, Vec<_>) = creations().into_iter().unzip();
     for validate_only in [true, false] {
         let request = CreateTopicsRequest {
             topics: topics.clone(),
