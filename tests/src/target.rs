@@ -89,7 +89,6 @@ impl Target {
     }
 
     /// A client that is still to be connected.
-    #[must_use]
     pub fn client_builder(&self) -> ClientBuilder {
         let builder = Client::builder(self.bootstrap()).api_timeout(Duration::from_secs(20));
         match &self.kind {
