@@ -44,4 +44,7 @@ pub use ottla_core::{
     fetcher::{Reset, Start},
 };
 pub use ottla_protocol as protocol;
-pub use producer::{Acks, Delivery, Producer, ProducerBuilder, Record, RecordMetadata};
+pub use producer::{
+    Acks, Choice, Delivery, Partitioner, Partitioning, Producer, ProducerBuilder, Record,
+    RecordMetadata,
+};

@@ -108,7 +108,7 @@ async fn a_producer_follows_its_leader() {
     cluster.control(move |request| {
         if request.api_key == ApiKey::Produce {
             let seen = seen.fetch_add(1, Ordering::Relaxed);
-            if seen % 5 == 0 {
+            if seen.is_multiple_of(5) {
                 let to = (leader + seen as i32 / 5) % 3 + 1;
                 mover.move_leader(&name, 0, to).expect("it is a replica");
             }

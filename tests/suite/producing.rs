@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use ottla::{
-    Acks, Consumer, ErrorKind, Producer, Record, Start,
+    Acks, Choice, Consumer, ErrorKind, Partitioner, Partitioning, Producer, Record, Start,
     protocol::{
         ErrorCode,
         records::{Compression, OwnedHeader},
@@ -15,6 +15,7 @@ on_every_cluster! {
     records_come_back_as_they_were_sent_with_each_compression
     records_of_a_partition_keep_their_order_over_many_batches
     a_key_always_goes_to_the_same_partition
+    a_partitioner_may_take_turns_or_be_ones_own
     acks_0_and_1_deliver_too
     without_idempotence_records_are_delivered_too
     a_record_over_the_limit_is_refused_with_its_size_and_the_next_one_goes_through
@@ -106,10 +107,36 @@ async fn a_key_always_goes_to_the_same_partition(target: Target) {
     }
 }
 
+/// Puts everything into the last partition.
+#[derive(Debug)]
+struct Last;
+
+impl Partitioner for Last {
+    fn choose(&self, _: &Record<'_>, partitions: usize) -> Choice {
+        Choice::Partition(partitions - 1)
+    }
+}
+
+async fn a_partitioner_may_take_turns_or_be_ones_own(target: Target) {
+    let (client, topic) = target.topic(3).await;
+    let in_turn = Producer::builder(&client).partitioner(Partitioning::RoundRobin);
+    let last = Producer::builder(&client).partitioner(Last);
+    for (builder, expected) in [(in_turn, [0, 1, 2, 0, 1, 2]), (last, [2; 6])] {
+        let producer = builder.build().expect("the settings are fine");
+        let mut partitions = Vec::new();
+        for _ in 0..6 {
+            let record = Record::to(&topic).key("k").value("v");
+            let delivery = producer.send(record).await.expect("there is room");
+            partitions.push(delivery.await.expect("it is written").partition);
+        }
+        assert_eq!(partitions, expected);
+    }
+}
+
 async fn acks_0_and_1_deliver_too(target: Target) {
     for acks in [Acks::None, Acks::Leader] {
         let (client, topic) = target.topic(1).await;
-        let builder = Producer::builder(&client).idempotence(false).acks(acks);
+        let builder = Producer::builder(&client).acks(acks);
         let producer = builder.build().expect("the settings are fine");
         let sent: Vec<_> = (0..100)
             .map(|i: i32| OwnRecord::value(0, i.to_string()))

@@ -16,10 +16,13 @@ use tokio::sync::Notify;
 
 use super::{
     memory::{Memory, PAGE},
-    partitioner,
+    partitioner::{Choice, Partitioner},
     record::{Completion, Delivery, Record},
 };
 use crate::link::seed;
+
+/// About what a record takes besides key and value.
+const OVERHEAD: usize = 16;
 
 /// The open batches of all partitions.
 #[derive(Debug)]
@@ -43,6 +46,8 @@ struct Topics {
 pub(super) struct TopicQueue {
     pub(super) partitions: Vec<Arc<Queue>>,
     sticky: AtomicUsize,
+    /// How many records went to partitions in turn.
+    turn: AtomicUsize,
     /// Bytes given to that one; after a batch's worth it is another's turn (KIP-794).
     given: AtomicUsize,
 }
@@ -126,6 +131,7 @@ impl Accumulator {
         let queue = Arc::new(TopicQueue {
             partitions,
             sticky,
+            turn: AtomicUsize::new(0),
             given: AtomicUsize::new(0),
         });
         topics.by_name.insert(topic.name.clone(), queue.clone());
@@ -271,13 +277,21 @@ impl Accumulator {
 }
 
 impl TopicQueue {
-    /// The partition for a record: its own, its key's, or the one whose turn it is.
-    pub(super) fn choose(&self, record: &Record<'_>, batch_size: usize) -> Option<&Arc<Queue>> {
+    /// The partition for a record: its own, or the one that the partitioner chooses.
+    pub(super) fn choose(
+        &self,
+        record: &Record<'_>,
+        partitioner: &dyn Partitioner,
+        batch_size: usize,
+    ) -> Option<&Arc<Queue>> {
         let n = self.partitions.len();
-        let at = match (record.partition, record.key) {
-            (Some(partition), _) => usize::try_from(partition).ok()?,
-            (None, Some(key)) => partitioner::of_key(key, n),
-            (None, None) => self.sticky(record.value.map_or(0, <[u8]>::len) + 16, batch_size),
+        let at = match record.partition {
+            Some(partition) => usize::try_from(partition).ok()?,
+            None => match partitioner.choose(record, n) {
+                Choice::Partition(at) => at,
+                Choice::Sticky => self.sticky(record.payload() + OVERHEAD, batch_size),
+                Choice::InTurn => self.turn.fetch_add(1, Ordering::Relaxed) % n.max(1),
+            },
         };
         self.partitions.get(at)
     }

@@ -23,6 +23,7 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
+pub use partitioner::{Choice, Partitioner, Partitioning};
 pub use record::{Delivery, Record, RecordMetadata};
 pub use settings::Acks;
 
@@ -91,9 +92,16 @@ impl ProducerBuilder {
         self
     }
 
-    /// `enable.idempotence`: no retry writes twice. Default true; needs [`Acks::All`].
+    /// `enable.idempotence`: no retry writes twice. Needs [`Acks::All`], and is the default with it.
     pub const fn idempotence(mut self, idempotence: bool) -> Self {
-        self.settings.idempotence = idempotence;
+        self.settings.idempotence = Some(idempotence);
+        self
+    }
+
+    /// `partitioner`: chooses the partition of records that do not name one. Default
+    /// [`Partitioning::Murmur2Random`], as the Java client.
+    pub fn partitioner(mut self, partitioner: impl Partitioner) -> Self {
+        self.settings.partitioner = Arc::new(partitioner);
         self
     }
 
@@ -121,7 +129,8 @@ impl ProducerBuilder {
     /// | name | default | |
     /// |---|---|---|
     /// | `acks` | all | |
-    /// | `enable.idempotence` | true | |
+    /// | `enable.idempotence` | true | false if `acks` is not all |
+    /// | `partitioner` | murmur2_random | one of [`Partitioning`] |
     /// | `linger.ms` | 5 | |
     /// | `batch.size` | 262144 | bytes before compression; batches start at 16 KiB and grow |
     /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up |
@@ -257,7 +266,12 @@ impl Producer {
         pages: u32,
     ) -> Result<Appended> {
         let accumulator = &self.shared.accumulator;
-        let Some(queue) = topic.choose(record, self.shared.settings.batch_size) else {
+        let Settings {
+            partitioner,
+            batch_size,
+            ..
+        } = &self.shared.settings;
+        let Some(queue) = topic.choose(record, &**partitioner, *batch_size) else {
             accumulator.memory.give_back(pages);
             let partitions = topic.partitions.len();
             return Err(Error::new(

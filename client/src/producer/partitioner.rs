@@ -1,8 +1,118 @@
-//! Which partition a record goes to, chosen as the Java client chooses.
+//! Which partition a record goes to.
 
-/// The partition of a key (`DefaultPartitioner` and its successors in Java).
-pub(super) fn of_key(key: &[u8], partitions: usize) -> usize {
-    (murmur2(key) & 0x7fff_ffff) as usize % partitions.max(1)
+use std::{fmt::Debug, str::FromStr};
+
+use super::record::Record;
+
+/// Chooses the partition of records that do not name one.
+///
+/// ```
+/// use ottla::{Choice, Partitioner, Record};
+///
+/// /// The first byte of the key is the shard.
+/// #[derive(Debug)]
+/// struct ByShard;
+///
+/// impl Partitioner for ByShard {
+///     fn choose(&self, record: &Record<'_>, partitions: usize) -> Choice {
+///         match record.key_bytes() {
+///             Some([shard, ..]) => Choice::Partition(*shard as usize % partitions),
+///             _ => Choice::Sticky,
+///         }
+///     }
+/// }
+/// ```
+pub trait Partitioner: Debug + Send + Sync + 'static {
+    /// The partition for a record of a topic with so many partitions, at least one. Called for
+    /// every record, on the task that sends it. A number that is not below `partitions` is an
+    /// error of [`send`](super::Producer::send).
+    fn choose(&self, record: &Record<'_>, partitions: usize) -> Choice;
+}
+
+/// What a [`Partitioner`] decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    /// This one.
+    Partition(usize),
+    /// Any; the same one until a batch is full, then another at random (KIP-794).
+    Sticky,
+    /// The one after the last.
+    InTurn,
+}
+
+/// The partitioners of the Java client and of librdkafka, under librdkafka's names (`partitioner`).
+///
+/// | | a key | an empty key | no key |
+/// |---|---|---|---|
+/// | `murmur2_random` | murmur2, as Java | murmur2 | sticky |
+/// | `murmur2` | murmur2 | murmur2 | as an empty key |
+/// | `consistent_random` | CRC-32 | sticky | sticky |
+/// | `consistent` | CRC-32 | CRC-32 | as an empty key |
+/// | `fnv1a_random` | FNV-1a, as Sarama | FNV-1a | sticky |
+/// | `fnv1a` | FNV-1a | FNV-1a | as an empty key |
+/// | `random` | sticky | sticky | sticky |
+/// | `round_robin` | in turn | in turn | in turn |
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the table says what each does")]
+pub enum Partitioning {
+    /// What the Java client does, and the default here.
+    #[default]
+    Murmur2Random,
+    Murmur2,
+    /// What librdkafka does if nothing is said.
+    ConsistentRandom,
+    Consistent,
+    Fnv1aRandom,
+    Fnv1a,
+    /// `partitioner.ignore.keys=true` in Java.
+    Random,
+    /// `RoundRobinPartitioner` in Java.
+    RoundRobin,
+}
+
+impl Partitioning {
+    const NAMES: [(&'static str, Self); 8] = [
+        ("murmur2_random", Self::Murmur2Random),
+        ("murmur2", Self::Murmur2),
+        ("consistent_random", Self::ConsistentRandom),
+        ("consistent", Self::Consistent),
+        ("fnv1a_random", Self::Fnv1aRandom),
+        ("fnv1a", Self::Fnv1a),
+        ("random", Self::Random),
+        ("round_robin", Self::RoundRobin),
+    ];
+}
+
+impl FromStr for Partitioning {
+    type Err = ();
+
+    fn from_str(name: &str) -> Result<Self, ()> {
+        let found = Self::NAMES.iter().find(|(n, _)| *n == name);
+        found.map(|(_, partitioning)| *partitioning).ok_or(())
+    }
+}
+
+impl Partitioner for Partitioning {
+    #[inline]
+    fn choose(&self, record: &Record<'_>, partitions: usize) -> Choice {
+        let hashed = |hash: u32| Choice::Partition(hash as usize % partitions.max(1));
+        let murmur2 = |key| hashed(murmur2(key) & 0x7fff_ffff);
+        let crc32 = |key| hashed(crc32fast::hash(key));
+        let fnv1a = |key| hashed(fnv1a(key));
+        match (self, record.key_bytes()) {
+            (Self::Murmur2Random | Self::Murmur2, Some(key)) => murmur2(key),
+            (Self::Murmur2, None) => murmur2(b""),
+            (Self::ConsistentRandom, Some(key)) if !key.is_empty() => crc32(key),
+            (Self::Consistent, key) => crc32(key.unwrap_or_default()),
+            (Self::Fnv1aRandom, Some(key)) => fnv1a(key),
+            (Self::Fnv1a, key) => fnv1a(key.unwrap_or_default()),
+            (Self::RoundRobin, _) => Choice::InTurn,
+            (
+                Self::Random | Self::Murmur2Random | Self::ConsistentRandom | Self::Fnv1aRandom,
+                _,
+            ) => Choice::Sticky,
+        }
+    }
 }
 
 /// MurmurHash2 with Kafka's seed.
@@ -22,6 +132,12 @@ fn murmur2(data: &[u8]) -> u32 {
     }
     h = (h ^ h >> 13).wrapping_mul(M);
     h ^ h >> 15
+}
+
+/// FNV-1a, made positive as Sarama and librdkafka make it.
+fn fnv1a(data: &[u8]) -> u32 {
+    let step = |h: u32, byte: &u8| (h ^ u32::from(*byte)).wrapping_mul(0x0100_0193);
+    (data.iter().fold(0x811c_9dc5, step) as i32).unsigned_abs()
 }
 
 #[cfg(test)]
@@ -44,18 +160,42 @@ mod tests {
             (b"", 275_646_681),
         ];
         for (key, hash) in cases {
-            assert_eq!(
-                murmur2(key) as i32,
-                hash,
-                "{}",
-                String::from_utf8_lossy(key)
-            );
+            let name = String::from_utf8_lossy(key);
+            assert_eq!(murmur2(key) as i32, hash, "{name}");
         }
     }
 
+    /// Where librdkafka 2.16 put these keys, and a record without one, in a topic of 17 partitions;
+    /// `None` where it drew lots.
     #[test]
-    fn a_key_stays_with_its_partition() {
-        assert!((0..100u32).all(|i| of_key(&i.to_be_bytes(), 7) == of_key(&i.to_be_bytes(), 7)));
-        assert!((0..100u32).any(|i| of_key(&i.to_be_bytes(), 7) == 6));
+    fn keys_go_where_librdkafka_puts_them() {
+        let keys: [&[u8]; 7] = [
+            b"",
+            b"a",
+            b"21",
+            b"foobar",
+            b"this is a longer key than the others",
+            b"\xff\0\x80",
+            b"kafka",
+        ];
+        for (name, empty, rest, none) in [
+            ("consistent", Some(0), [9, 10, 6, 15, 7, 11], Some(0)),
+            ("consistent_random", None, [9, 10, 6, 15, 7, 11], None),
+            ("murmur2", Some(11), [0, 13, 9, 6, 6, 14], Some(11)),
+            ("murmur2_random", Some(11), [0, 13, 9, 6, 6, 14], None),
+            ("fnv1a", Some(0), [16, 14, 15, 7, 4, 9], Some(0)),
+            ("fnv1a_random", Some(0), [16, 14, 15, 7, 4, 9], None),
+        ] {
+            let partitioning: Partitioning = name.parse().expect("it is one");
+            let choose = |record: Record<'_>| match partitioning.choose(&record, 17) {
+                Choice::Partition(n) => Some(n),
+                _ => None,
+            };
+            let keyed = keys.map(|key| choose(Record::to("t").key(key)));
+            let [first, others @ ..] = keyed;
+            assert_eq!(first, empty, "{name}");
+            assert_eq!(others, rest.map(Some), "{name}");
+            assert_eq!(choose(Record::to("t")), none, "{name}");
+        }
     }
 }

@@ -37,11 +37,24 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The key. Records of one key go to one partition, the same one that the Java client chooses.
+    /// The key. Records of one key go to one partition: the one that the Java client chooses, unless
+    /// another [`Partitioner`](super::Partitioner) is set.
     #[must_use]
     pub fn key(mut self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.key = Some(key.as_ref());
         self
+    }
+
+    /// The key, as a partitioner sees it.
+    #[must_use]
+    pub const fn key_bytes(&self) -> Option<&'a [u8]> {
+        self.key
+    }
+
+    /// The topic.
+    #[must_use]
+    pub const fn topic(&self) -> &'a str {
+        self.topic
     }
 
     /// The value. Without one it is null, which compaction reads as a tombstone.
@@ -70,6 +83,13 @@ impl<'a> Record<'a> {
     pub const fn timestamp(mut self, timestamp: i64) -> Self {
         self.timestamp = Some(timestamp);
         self
+    }
+}
+
+impl Record<'_> {
+    /// The bytes of key and value.
+    pub(super) fn payload(&self) -> usize {
+        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)
     }
 }
 

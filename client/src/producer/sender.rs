@@ -92,7 +92,7 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(client: Client, settings: Settings, accumulator: Arc<Accumulator>) -> Self {
         let machine = producer::Producer::new(producer::Settings {
-            idempotent: settings.idempotence,
+            idempotent: settings.is_idempotent(),
             max_in_flight: settings.max_in_flight,
             max_request_size: settings.max_request_size,
             delivery_timeout: settings.delivery_timeout,

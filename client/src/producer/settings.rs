@@ -1,9 +1,10 @@
 //! How a producer behaves, by the names of the Java client.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ottla_protocol::records::Compression;
 
+use super::partitioner::{Partitioner, Partitioning};
 use crate::{
     error::{Error, Result},
     settings::{boolean, malformed, millis, number, unknown},
@@ -33,7 +34,9 @@ impl Acks {
 #[derive(Debug, Clone)]
 pub(super) struct Settings {
     pub(super) acks: Acks,
-    pub(super) idempotence: bool,
+    /// `None`: as `acks` allows.
+    pub(super) idempotence: Option<bool>,
+    pub(super) partitioner: Arc<dyn Partitioner>,
     pub(super) linger: Duration,
     pub(super) batch_size: usize,
     pub(super) buffer_memory: usize,
@@ -50,7 +53,8 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             acks: Acks::All,
-            idempotence: true,
+            idempotence: None,
+            partitioner: Arc::new(Partitioning::default()),
             linger: Duration::from_millis(5),
             batch_size: 256 * 1024,
             buffer_memory: 32 << 20,
@@ -69,7 +73,13 @@ impl Settings {
     pub(super) fn set(&mut self, name: &str, value: &str) -> Result<()> {
         match name {
             "acks" => self.acks = acks(value)?,
-            "enable.idempotence" => self.idempotence = boolean(name, value)?,
+            "enable.idempotence" => self.idempotence = Some(boolean(name, value)?),
+            "partitioner" => {
+                let partitioning: Result<Partitioning, ()> = value.parse();
+                let names = "a name of librdkafka's, such as murmur2_random or consistent_random";
+                let found = partitioning.map_err(|()| malformed(name, value, names))?;
+                self.partitioner = Arc::new(found);
+            }
             "linger.ms" => self.linger = millis(name, value)?,
             "batch.size" => self.batch_size = number(name, value)?,
             "buffer.memory" => self.buffer_memory = number(name, value)?,
@@ -101,14 +111,19 @@ impl Settings {
         }
     }
 
+    /// Asked for, or not forbidden and possible.
+    pub(super) fn is_idempotent(&self) -> bool {
+        self.idempotence.unwrap_or(self.acks == Acks::All)
+    }
+
     /// Settings that contradict each other are an error, not a surprise.
     pub(super) fn check(&self) -> Result<()> {
-        if self.idempotence && self.acks != Acks::All {
+        if self.is_idempotent() && self.acks != Acks::All {
             return Err(Error::config(
                 "enable.idempotence needs acks=all; set one of the two",
             ));
         }
-        if self.max_in_flight == 0 || (self.idempotence && self.max_in_flight > 5) {
+        if self.max_in_flight == 0 || (self.is_idempotent() && self.max_in_flight > 5) {
             return Err(Error::config(
                 "max.in.flight.requests.per.connection must be 1 to 5 with enable.idempotence, \
                  and at least 1 without",
