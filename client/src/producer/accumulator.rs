@@ -340,6 +340,7 @@ impl Filling {
         Delivery {
             batch: self.completion.clone(),
             index,
+            waiting_at: None,
             timestamp,
         }
     }

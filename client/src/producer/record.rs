@@ -116,25 +116,28 @@ pub struct RecordMetadata {
 pub struct Delivery {
     pub(super) batch: Arc<Completion>,
     pub(super) index: u32,
+    /// Where its waker stands among those of the batch, once it has waited.
+    pub(super) waiting_at: Option<u32>,
     pub(super) timestamp: i64,
 }
 
 impl Future for Delivery {
     type Output = Result<RecordMetadata>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        self.batch.poll(cx).map(|written| {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        this.batch.poll(cx, &mut this.waiting_at).map(|written| {
             let written = written?;
             let known = written.base_offset >= 0;
             Ok(RecordMetadata {
-                topic: self.batch.topic.clone(),
-                partition: self.batch.partition,
+                topic: this.batch.topic.clone(),
+                partition: this.batch.partition,
                 offset: if known {
-                    written.base_offset + i64::from(self.index)
+                    written.base_offset + i64::from(this.index)
                 } else {
                     -1
                 },
-                timestamp: written.append_time.unwrap_or(self.timestamp),
+                timestamp: written.append_time.unwrap_or(this.timestamp),
             })
         })
     }
@@ -166,7 +169,8 @@ impl Completion {
         })
     }
 
-    fn poll(&self, cx: &Context<'_>) -> Poll<Result<BatchWritten>> {
+    /// `at` is where the waker of this caller stands; each has one, however often it polls.
+    fn poll(&self, cx: &Context<'_>, at: &mut Option<u32>) -> Poll<Result<BatchWritten>> {
         if let Some(outcome) = self.outcome.get() {
             return Poll::Ready(outcome.clone());
         }
@@ -175,11 +179,12 @@ impl Completion {
         if let Some(outcome) = self.outcome.get() {
             return Poll::Ready(outcome.clone());
         }
-        if !waiting
-            .last()
-            .is_some_and(|last| last.will_wake(cx.waker()))
-        {
-            waiting.push(cx.waker().clone());
+        match at.and_then(|at| waiting.get_mut(at as usize)) {
+            Some(waker) => waker.clone_from(cx.waker()),
+            None => {
+                *at = Some(waiting.len() as u32);
+                waiting.push(cx.waker().clone());
+            }
         }
         Poll::Pending
     }
@@ -189,5 +194,39 @@ impl Completion {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.drain(..).for_each(Waker::wake);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Wake;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Wake for Nobody {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_delivery_that_is_polled_often_keeps_one_waker() {
+        let batch = Completion::new("t".into(), 0);
+        let delivery = |index| Delivery {
+            batch: batch.clone(),
+            index,
+            waiting_at: None,
+            timestamp: 0,
+        };
+        let (mut first, mut second) = (delivery(0), delivery(1));
+        for _ in 0..100 {
+            for delivery in [&mut first, &mut second] {
+                let waker = Arc::new(Nobody).into();
+                let polled = Pin::new(delivery).poll(&mut Context::from_waker(&waker));
+                assert!(polled.is_pending());
+            }
+        }
+        let waiting = batch.waiting.lock().expect("nobody panicked").len();
+        assert_eq!(waiting, 2);
     }
 }
