@@ -8,12 +8,13 @@ use ottla::Start;
 use crate::{
     escape::{self, Delimiter},
     format::Format,
+    wire::args::WireCommand,
 };
 
 /// The longest time that fits Kafka's 32 bits of milliseconds.
 const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
-/// Talk to Apache Kafka: make topics, produce, consume, or watch a demo.
+/// Talk to Apache Kafka: make topics, produce, consume, watch a demo, or look into its bytes.
 ///
 /// Data goes to standard output, everything else to standard error. The exit code is 0 when all is
 /// well, 1 when something failed, 2 when the command was wrong, and 130 when Ctrl-C cut it short.
@@ -32,6 +33,8 @@ pub(crate) enum Command {
     Topic(TopicCommand),
     Produce(Produce),
     Consume(Consume),
+    #[command(subcommand)]
+    Wire(WireCommand),
 }
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +54,7 @@ impl Command {
             Self::Topic(TopicCommand::Delete(delete)) => &delete.connection,
             Self::Produce(produce) => &produce.connection,
             Self::Consume(consume) => &consume.connection,
+            Self::Wire(_) => return 0,
         };
         connection.verbose
     }

@@ -1,6 +1,9 @@
 //! Bytes that cannot be typed: `\n`, `\t`, `\r`, `\\` and `\xNN`.
 
-use std::str::Chars;
+use std::{
+    fmt::{self, Write},
+    str::Chars,
+};
 
 /// What separates a key from its value; never empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -58,6 +61,38 @@ pub(crate) fn push(bytes: &mut Vec<u8>, c: char) {
     bytes.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
+/// Bytes between quotation marks, with escapes for what cannot be typed and for quotation marks.
+pub(crate) struct Escaped<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        for chunk in self.0.utf8_chunks() {
+            chunk.valid().chars().try_for_each(|c| escape(c, f))?;
+            chunk
+                .invalid()
+                .iter()
+                .try_for_each(|byte| write!(f, "\\x{byte:02x}"))?;
+        }
+        f.write_char('"')
+    }
+}
+
+fn escape(c: char, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match c {
+        '\n' => f.write_str("\\n"),
+        '\t' => f.write_str("\\t"),
+        '\r' => f.write_str("\\r"),
+        '\\' => f.write_str("\\\\"),
+        c if c == '"' || c.is_control() => {
+            let mut buffer = [0; 4];
+            let mut bytes = c.encode_utf8(&mut buffer).bytes();
+            bytes.try_for_each(|byte| write!(f, "\\x{byte:02x}"))
+        }
+        c => f.write_char(c),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -84,5 +119,16 @@ mod tests {
         assert_eq!(delimiter.split(b"::"), Some((&b""[..], &b""[..])));
         assert_eq!(delimiter.split(b"a:b"), None);
         assert_eq!(delimiter.split(b""), None);
+    }
+
+    #[test]
+    fn what_is_escaped_is_read_again() {
+        let bytes = "a\"b\\\n\t\r\0\u{7f}\u{85}→é".as_bytes();
+        let bytes = [bytes, b"\xff\xe2\x86"].concat();
+        let text = Escaped(&bytes).to_string();
+        let expected = r#""a\x22b\\\n\t\r\x00\x7f\xc2\x85→é\xff\xe2\x86""#;
+        assert_eq!(text, expected);
+        let inner = text.trim_matches('"');
+        assert_eq!(delimiter(inner), Ok(Delimiter(bytes)));
     }
 }

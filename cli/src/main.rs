@@ -1,8 +1,9 @@
-//! The `ottla` command: topics, producing, consuming, and a demo, on the client of this workspace.
+//! The `ottla` command: topics, producing, consuming, and a demo, on the client of this workspace;
+//! and a look into the bytes of its protocol.
 //!
 //! - [`args`] says what may be asked for, [`session`] connects and hands client properties to whom
 //!   they belong.
-//! - Each command is a module: [`topic`], [`produce`], [`consume`], [`demo`].
+//! - Each command is a module: [`topic`], [`produce`], [`consume`], [`demo`], [`wire`].
 //! - [`mod@format`] and [`json`] write a consumed record, [`output`] is where they write to.
 //!
 //! Data goes to standard output and nothing else does. What went wrong is a [`Failure`], which
@@ -23,6 +24,7 @@ mod row;
 mod session;
 mod span;
 mod topic;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -59,6 +61,7 @@ async fn run(command: &Command) -> Result<(), Failure> {
         Command::Topic(TopicCommand::Delete(args)) => topic::delete(args).await,
         Command::Produce(args) => produce::run(args).await,
         Command::Consume(args) => consume::run(args).await,
+        Command::Wire(command) => wire::run(command),
     }
 }
 

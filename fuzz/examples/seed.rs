@@ -24,6 +24,8 @@ const MESSAGES: &[ApiKey] = &[
     ApiKey::ConsumerGroupHeartbeat,
     ApiKey::ShareFetch,
 ];
+/// What Kafka wrote, for what this crate reads and does not write.
+const KAFKAS: &str = include_str!("../../protocol/testdata/batches.txt");
 /// A seed longer than this teaches nothing that a shorter one does not.
 const LONGEST: usize = 1500;
 
@@ -148,7 +150,26 @@ fn batches() -> io::Result<()> {
     }
     let all = Compression::ALL.map(|c| batch(c, true)).concat();
     write("batches", "all", &all)?;
-    write("batches", "cut", &all[..all.len() - 20])
+    write("batches", "cut", &all[..all.len() - 20])?;
+    let kafkas = [
+        "set 0-none",
+        "set 0-lz4",
+        "set 1-appended-gzip",
+        "set 1-snappy",
+        "batch abort",
+    ];
+    for title in kafkas {
+        write("batches", &title.replace(' ', "-"), &kafkas_bytes(title))?;
+    }
+    Ok(())
+}
+
+fn kafkas_bytes(title: &str) -> Vec<u8> {
+    let mut lines = KAFKAS.lines().skip_while(|line| *line != title);
+    let hex = lines.nth(1).expect("a line of bytes").as_bytes();
+    let digit = |c: &u8| char::from(*c).to_digit(16).expect("a digit") as u8;
+    let pairs = hex.chunks(2).map(|p| digit(&p[0]) << 4 | digit(&p[1]));
+    pairs.collect()
 }
 
 fn decompress() -> io::Result<()> {

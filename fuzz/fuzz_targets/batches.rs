@@ -5,7 +5,7 @@
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
 use ottla_fuzz::bounded;
-use ottla_protocol::records::{Batch, Batches, Decompressor, Records};
+use ottla_protocol::records::{AbortedTransactions, Batch, Batches, Decompressor, Records};
 
 const LIMIT: usize = 2 << 20;
 /// What the tables and windows of the codecs take beside what they make.
@@ -19,6 +19,7 @@ fuzz_target!(|input: &[u8]| {
 fn walk(records: Bytes) {
     let mut decompressor = Decompressor::new(LIMIT);
     let mut batches = Batches::new(records);
+    let mut aborted = AbortedTransactions::new([(7, 0), (77, i64::MIN), (77, 500)]);
     for raw in &mut batches {
         let raw = match raw {
             Ok(raw) => raw,
@@ -28,7 +29,13 @@ fn walk(records: Bytes) {
         let opened = raw.clone().open(&mut decompressor);
         assert!(opened.is_err() || raw.check_crc().is_ok());
         match raw.open_unchecked(&mut decompressor) {
-            Ok(batch) => read(&batch),
+            Ok(batch) => {
+                read(&batch);
+                messages(&batch);
+                let control = batch.header().is_control();
+                let skipped = aborted.skips(&batch);
+                assert!(!control || skipped != Ok(false), "control is for nobody");
+            }
             Err(error) => drop(error.to_string()),
         }
     }
@@ -61,4 +68,17 @@ fn read(batch: &Batch) {
             "reading goes on where it stopped"
         );
     }
+}
+
+/// Of a legacy set everything is known when it is open.
+fn messages(batch: &Batch) {
+    let header = batch.header();
+    if !header.is_legacy() {
+        return;
+    }
+    let offsets: Vec<_> = batch.records().map(|r| r.expect("whole").offset).collect();
+    assert_eq!(offsets.len(), batch.len());
+    assert_eq!(offsets.first(), Some(&header.base_offset));
+    assert!(offsets.is_sorted_by(|a, b| a < b));
+    assert!(offsets.last() <= Some(&header.last_offset()));
 }

@@ -7,6 +7,7 @@ use ottla_protocol::{
     messages::{APIS, Api, Codec},
     records::{
         BatchBuilder, Batches, Compression, Compressor, Decompressor, NewRecord, ProducerStamp,
+        Record,
     },
     wire::{Field, Reader, Type},
 };
@@ -252,4 +253,26 @@ fn records_are_read_and_written_without_a_single_allocation() {
         }
     });
     assert_eq!(took.count_total, 0, "reading");
+}
+
+#[test]
+fn a_plain_legacy_message_is_read_without_a_single_allocation() {
+    let mut message = vec![0; 12];
+    let covered = [&[0, 0, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 5][..], b"value"].concat();
+    message[8..].copy_from_slice(&(covered.len() as i32 + 4).to_be_bytes());
+    message.extend(crc32fast::hash(&covered).to_be_bytes());
+    message.extend(covered);
+    let frame = Bytes::from(message.repeat(100));
+    let _whole = frame.clone();
+    let mut decompressor = Decompressor::default();
+    let mut values = 0;
+    let took = measure(|| {
+        for raw in Batches::new(frame) {
+            let batch = raw.expect("whole").open(&mut decompressor).expect("sound");
+            let whole =
+                |r: &Result<Record<'_>, _>| r.as_ref().is_ok_and(|r| r.value == Some(b"value"));
+            values += batch.records().filter(whole).count();
+        }
+    });
+    assert_eq!((values, took.count_total), (100, 0));
 }

@@ -20,6 +20,16 @@ async fn wrong_usage_is_named_and_exits_with_2() {
         ("consume t -b localhost:1 -n 0", "--count"),
         ("produce t -b localhost:1 -z brotli", "zstd"),
         (r"produce t -b localhost:1 -K \q", r"\q"),
+        ("wire decode --api Nope --version 1 --request", "wire apis"),
+        ("wire decode --api Fetch --version 3 --request", "4-18"),
+        ("wire decode --api Fetch --version 4", "--request"),
+        ("wire decode --request", "--api"),
+        ("wire decode --frames --response", "--requests"),
+        (
+            "wire decode --frames --request --api 1 --version 4",
+            "leave out",
+        ),
+        ("wire batches --full", "--records"),
         ("nonsense", "nonsense"),
     ] {
         let ran = ottla(args).await;

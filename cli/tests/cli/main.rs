@@ -1,4 +1,4 @@
-//! The built `ottla` command, run against a cluster in this process.
+//! The built `ottla` command, run against a cluster in this process, or none.
 
 mod consume;
 mod demo;
@@ -6,3 +6,4 @@ mod failures;
 mod produce;
 mod support;
 mod topics;
+mod wire;

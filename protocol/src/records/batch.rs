@@ -6,7 +6,7 @@ use super::{
     BatchHeader, Compression, Decompressor, Headers, Record, RecordError, RecordErrorKind,
     TimestampType,
     header::{CRC_FROM, HEADER_LEN},
-    varint,
+    legacy, varint,
 };
 
 /// The least a record takes: six varints and the attributes.
@@ -37,6 +37,9 @@ impl RawBatch {
     /// # Errors
     /// [`RecordErrorKind::BadCrc`].
     pub fn check_crc(&self) -> Result<(), RecordError> {
+        if self.header.is_legacy() {
+            return legacy::check_crc(self);
+        }
         let computed = crc32c::crc32c(self.bytes.get(CRC_FROM..).unwrap_or_default());
         let stored = self.header.crc;
         if computed == stored {
@@ -51,8 +54,14 @@ impl RawBatch {
     /// appended it and, where one is given, the time of appending instead of the producer's
     /// (`message.timestamp.type`). Only the latter changes the CRC, which then covers whatever the
     /// bytes are. The bytes are copied.
+    ///
+    /// A legacy message is placed by the one offset it has, a compressed one by its last; there is
+    /// no leader epoch in it, and in format version 0 no time.
     #[must_use]
     pub fn placed(&self, base_offset: i64, leader_epoch: i32, append_time: Option<i64>) -> Self {
+        if self.header.is_legacy() {
+            return legacy::placed(self, base_offset, append_time);
+        }
         let mut header = BatchHeader {
             base_offset,
             partition_leader_epoch: leader_epoch,
@@ -78,7 +87,11 @@ impl RawBatch {
     /// or the header claims more records than the bytes can hold (rule 12).
     pub fn open(self, decompressor: &mut Decompressor) -> Result<Batch, RecordError> {
         self.check_crc()?;
-        self.open_unchecked(decompressor)
+        let batch = self.open_unchecked(decompressor)?;
+        if batch.header.is_legacy() {
+            legacy::check_inner_crcs(&batch)?;
+        }
+        Ok(batch)
     }
 
     /// [`open`](Self::open) without the CRC check (`check.crcs=false`).
@@ -86,6 +99,9 @@ impl RawBatch {
     /// # Errors
     /// As [`open`](Self::open), the checksum aside.
     pub fn open_unchecked(self, decompressor: &mut Decompressor) -> Result<Batch, RecordError> {
+        if self.header.is_legacy() {
+            return legacy::open(self, decompressor);
+        }
         let Self { header, bytes } = self;
         let packed = bytes.slice(HEADER_LEN.min(bytes.len())..);
         let records = match header.compression()? {
@@ -105,8 +121,8 @@ impl RawBatch {
 /// A batch that is whole: its checksum holds and its records are decompressed.
 #[derive(Debug, Clone)]
 pub struct Batch {
-    header: BatchHeader,
-    records: Bytes,
+    pub(super) header: BatchHeader,
+    pub(super) records: Bytes,
 }
 
 impl Batch {
@@ -139,7 +155,11 @@ impl Batch {
     pub fn records(&self) -> Records<'_> {
         Records {
             rest: &self.records,
-            left: self.header.count,
+            left: if self.header.is_legacy() {
+                -self.header.count
+            } else {
+                self.header.count
+            },
             append_time: match self.header.timestamp_type() {
                 TimestampType::CreateTime => None,
                 TimestampType::LogAppendTime => Some(self.header.max_timestamp),
@@ -173,11 +193,12 @@ impl<'a> IntoIterator for &'a Batch {
 /// The records of a [`Batch`]. After an error there are no more.
 #[derive(Debug, Clone)]
 pub struct Records<'a> {
-    rest: &'a [u8],
-    left: i32,
-    append_time: Option<i64>,
-    header: &'a BatchHeader,
-    shared: &'a Bytes,
+    pub(super) rest: &'a [u8],
+    /// How many there still are; of the messages of a legacy set, below zero.
+    pub(super) left: i32,
+    pub(super) append_time: Option<i64>,
+    pub(super) header: &'a BatchHeader,
+    pub(super) shared: &'a Bytes,
 }
 
 impl<'a> Records<'a> {
@@ -228,7 +249,10 @@ impl<'a> Iterator for Records<'a> {
     #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         if self.left <= 0 {
-            return None;
+            let (rest, left, next) = legacy::next(self.clone());
+            self.rest = rest;
+            self.left = left;
+            return next;
         }
         self.left -= 1;
         let result = match self.record() {
@@ -242,7 +266,7 @@ impl<'a> Iterator for Records<'a> {
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        (0, Some(self.left.max(0) as usize))
+        (0, Some(self.left.unsigned_abs() as usize))
     }
 }
 

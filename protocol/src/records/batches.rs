@@ -5,9 +5,11 @@ use bytes::Bytes;
 use super::{
     BatchHeader, RawBatch, RecordError, RecordErrorKind,
     header::{HEADER_LEN, LOG_OVERHEAD},
+    legacy,
 };
 
-/// The batches of a fetched frame, in order, each a slice of it. Only headers are read.
+/// The batches of a fetched frame, in order, each a slice of it. Only headers are read. The format
+/// may change from one to the next, and each message of a legacy set is a batch.
 #[derive(Debug, Clone)]
 pub struct Batches {
     rest: Bytes,
@@ -50,7 +52,7 @@ impl Iterator for Batches {
             self.rest = Bytes::new();
             return None;
         };
-        let Some(size) = size(length) else {
+        let Some(size) = size(length, magic) else {
             return Some(Err(
                 self.fail(base_offset, RecordErrorKind::BadLength(length))
             ));
@@ -60,11 +62,13 @@ impl Iterator for Batches {
             self.rest = Bytes::new();
             return None;
         }
-        if magic != 2 {
-            return Some(Err(self.fail(base_offset, RecordErrorKind::BadMagic(magic))));
-        }
+        let decode = match magic {
+            2 => BatchHeader::decode,
+            0 | 1 => legacy::header,
+            _ => return Some(Err(self.fail(base_offset, RecordErrorKind::BadMagic(magic)))),
+        };
         let bytes = self.rest.split_to(size);
-        let header = BatchHeader::decode(&bytes)?;
+        let header = decode(&bytes)?;
         Some(Ok(RawBatch { header, bytes }))
     }
 }
@@ -81,8 +85,12 @@ fn peek(bytes: &[u8]) -> Option<(i64, i32, i8)> {
     ))
 }
 
-/// The whole size of a batch of this length; `None` when none is so short.
-fn size(length: i32) -> Option<usize> {
+/// The whole size of a batch of this length; `None` when none of its format is so short.
+fn size(length: i32, magic: i8) -> Option<usize> {
     let size = usize::try_from(length).ok()?.checked_add(LOG_OVERHEAD)?;
-    (size >= HEADER_LEN).then_some(size)
+    let least = match magic {
+        0 | 1 => legacy::least_size(magic),
+        _ => HEADER_LEN,
+    };
+    (size >= least).then_some(size)
 }

@@ -8,6 +8,8 @@ use super::{
 
 /// The first buffer of a batch that was given none.
 const FIRST_BUFFER: usize = 4096;
+/// The most a batch may take, whatever limit is set: what a Java client could hold.
+pub const MAX_BATCH: usize = i32::MAX as usize;
 
 /// A record to be written, borrowed from the caller.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +33,13 @@ impl NewRecord<'_> {
         let headers = self.headers.iter().map(|h| 10 + h.key.len() + len(h.value));
         OVERHEAD + len(self.key) + len(self.value) + headers.sum::<usize>()
     }
+
+    /// The size of a batch of this record alone, header included, before compression: what
+    /// `max.request.size` has to allow, beside the request around it.
+    #[must_use]
+    pub fn batch_size(&self) -> usize {
+        HEADER_LEN + Layout::of(self, self.timestamp, 0).total
+    }
 }
 
 /// A batch that is being filled. The buffer is reused where the caller keeps a pool: see
@@ -49,11 +58,12 @@ pub struct BatchBuilder {
 }
 
 impl BatchBuilder {
-    /// A batch of up to `limit` bytes before compression (`batch.size`), header included, in
-    /// `buffer`, which grows up to there as needed. What is in the buffer is overwritten, so one that comes back from
-    /// a batch costs nothing to use again.
+    /// A batch of up to `limit` bytes before compression (`batch.size`), header included, and never
+    /// more than [`MAX_BATCH`], in `buffer`, which grows up to there as needed. What is in the
+    /// buffer is overwritten, so one that comes back from a batch costs nothing to use again.
     #[must_use]
     pub fn new(mut buffer: Vec<u8>, limit: usize) -> Self {
+        let limit = limit.min(MAX_BATCH);
         if buffer.len() < FIRST_BUFFER {
             buffer.resize(FIRST_BUFFER, 0);
         }
@@ -98,11 +108,34 @@ impl BatchBuilder {
     /// Allows it to grow further, when there is memory for it.
     pub const fn raise_limit(&mut self, limit: usize) {
         if limit > self.limit {
-            self.limit = limit;
+            self.limit = if limit < MAX_BATCH { limit } else { MAX_BATCH };
         }
     }
 
-    /// Appends a record; false when it does not fit any more. The first record always fits.
+    /// What [`size`](Self::size) becomes by this record, to the byte. Compression makes it less, or
+    /// [leaves it](Self::seal_compressed), never more.
+    #[must_use]
+    pub fn size_after(&self, record: &NewRecord<'_>) -> usize {
+        let base_timestamp = match self.count {
+            0 => record.timestamp,
+            _ => self.base_timestamp,
+        };
+        self.at + Layout::of(record, base_timestamp, self.count).total
+    }
+
+    /// Whether [`append`](Self::append) takes this record.
+    #[must_use]
+    pub fn would_fit(&self, record: &NewRecord<'_>) -> bool {
+        self.allows(self.size_after(record))
+    }
+
+    /// Whether it may grow to this size by another record. The first one fits above the limit.
+    const fn allows(&self, size: usize) -> bool {
+        size <= self.limit || self.count == 0 && size <= MAX_BATCH
+    }
+
+    /// Appends a record; false when it does not fit any more. The first record always fits, unless
+    /// no batch could hold it.
     #[inline]
     pub fn append(&mut self, record: &NewRecord<'_>) -> bool {
         if self.count == 0 {
@@ -143,7 +176,7 @@ impl BatchBuilder {
     #[cold]
     fn make_room_and_write(&mut self, record: &NewRecord<'_>) -> bool {
         let needed = self.at + Layout::of(record, self.base_timestamp, self.count).total;
-        if needed > self.limit && self.count > 0 {
+        if !self.allows(needed) {
             return false;
         }
         self.room = needed.max((2 * self.room).min(self.limit));

@@ -16,6 +16,12 @@ const CONTROL: i16 = 1 << 5;
 const DELETE_HORIZON: i16 = 1 << 6;
 
 /// The header of a record batch, format version 2 (`DefaultRecordBatch` in Kafka).
+///
+/// A message of a legacy set, format versions 0 and 1, is shown as a batch of its own. Then there is
+/// no leader epoch, producer or sequence (-1), the CRC is the CRC-32 of zip, both timestamps are
+/// the message's (-1 in version 0), and the attributes tell compression and timestamp type alone.
+/// Until a message is opened its one offset stands for all, which is the last one where others are
+/// compressed in it, and the count is -1, not known; the header of the open batch has them right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchHeader {
     /// The offset of the first record the batch was written with; it may since be compacted away.
@@ -24,9 +30,9 @@ pub struct BatchHeader {
     pub length: i32,
     /// The leader epoch in which the batch was appended; -1 before a broker has it.
     pub partition_leader_epoch: i32,
-    /// The format version, 2.
+    /// The format version, 2; 0 and 1 for messages of legacy sets.
     pub magic: i8,
-    /// CRC-32C of everything after this field.
+    /// CRC-32C of everything after this field; of legacy messages CRC-32.
     pub crc: u32,
     /// Compression, timestamp type and kind, as bits.
     pub attributes: i16,
@@ -59,7 +65,8 @@ impl BatchHeader {
     /// The size of a header in bytes.
     pub const LEN: usize = HEADER_LEN;
 
-    /// Reads a header off the front of `bytes`; `None` when they are too few.
+    /// Reads a header of format version 2 off the front of `bytes`, whatever version they say;
+    /// `None` when they are too few.
     #[must_use]
     pub fn decode(bytes: &[u8]) -> Option<Self> {
         let mut rest: &[u8] = bytes.get(..HEADER_LEN)?;
@@ -112,11 +119,20 @@ impl BatchHeader {
     /// How the records are compressed.
     ///
     /// # Errors
-    /// When the attributes name a compression that does not exist.
+    /// When the attributes name a compression that does not exist, or in a legacy message zstd,
+    /// which is younger.
     pub fn compression(&self) -> Result<Compression, RecordError> {
         let id = (self.attributes & COMPRESSION) as u8;
         let unknown = || self.error(RecordErrorKind::UnknownCompression(id));
-        Compression::from_id(id).ok_or_else(unknown)
+        let known = |codec: &Compression| !(self.is_legacy() && *codec == Compression::Zstd);
+        Compression::from_id(id).filter(known).ok_or_else(unknown)
+    }
+
+    /// Whether this is a message of a legacy set and not a batch.
+    #[inline]
+    #[must_use]
+    pub const fn is_legacy(&self) -> bool {
+        matches!(self.magic, 0 | 1)
     }
 
     /// What the timestamps mean.
@@ -178,7 +194,7 @@ impl BatchHeader {
 }
 
 #[inline]
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+pub(super) fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
     let (taken, left) = rest.split_first_chunk()?;
     *rest = left;
     Some(*taken)

@@ -1,5 +1,8 @@
 //! Batches written and read back, written by hand, cut, bent and damaged.
 
+mod legacy;
+mod transactions;
+
 use bytes::Bytes;
 
 use super::*;
@@ -147,6 +150,99 @@ fn a_full_batch_takes_no_more_but_the_first_record_always_fits() {
         builder.size() <= 6000 && builder.size() > 5900,
         "{}",
         builder.size()
+    );
+}
+
+#[test]
+fn the_size_after_a_record_is_known_to_the_byte() {
+    let headers = [Header {
+        key: b"name",
+        value: Some(&[7; 200]),
+    }];
+    let long = "x".repeat(300);
+    let mut builder = BatchBuilder::new(Vec::new(), 20_000);
+    let mut refused = 0;
+    for i in 0..400 {
+        let record = NewRecord {
+            headers: if i % 5 == 0 { &headers } else { &[] },
+            ..record(1_000_000 - i * i * 7919, "key", &long[..i as usize % 130])
+        };
+        let (fits, size) = (builder.would_fit(&record), builder.size_after(&record));
+        assert_eq!(fits, size <= 20_000, "record {i}");
+        if builder.is_empty() {
+            assert_eq!(size, record.batch_size());
+        }
+        let before = builder.size();
+        assert_eq!(builder.append(&record), fits, "record {i}");
+        let expected = if fits { size } else { before };
+        assert_eq!(builder.size(), expected, "record {i}");
+        refused += usize::from(!fits);
+    }
+    assert!(refused > 0, "the limit was never reached");
+    let size = builder.size();
+    assert_eq!(builder.seal().size(), size);
+}
+
+#[test]
+fn a_record_that_no_batch_can_hold_is_refused_even_as_the_first() {
+    let part = vec![0; 64 << 20];
+    let headers = [Header {
+        key: b"part",
+        value: Some(&part),
+    }; 33];
+    let huge = NewRecord {
+        headers: &headers,
+        ..record(0, "k", "v")
+    };
+    assert!(huge.batch_size() > MAX_BATCH);
+    let mut builder = BatchBuilder::new(Vec::new(), usize::MAX);
+    assert!(!builder.would_fit(&huge) && !builder.append(&huge));
+    assert!(builder.is_empty() && builder.append(&record(0, "k", "v")));
+    assert_eq!(builder.limit(), MAX_BATCH);
+    builder.raise_limit(usize::MAX);
+    assert_eq!(builder.limit(), MAX_BATCH);
+}
+
+#[test]
+fn levels_that_a_codec_does_not_have_are_refused_by_name() {
+    let good = [
+        (Compression::Gzip, -1),
+        (Compression::Gzip, 9),
+        (Compression::Zstd, -131_072),
+    ];
+    for (codec, level) in good {
+        assert_eq!(codec.check_level(level), Ok(()), "{codec} {level}");
+    }
+    let says = |codec: Compression, level| codec.check_level(level).expect_err("none").to_string();
+    let gzip = "gzip has no level 10; there are 1 to 9";
+    assert_eq!(says(Compression::Gzip, 10), gzip);
+    assert!(says(Compression::Gzip, 0).ends_with("there are 1 to 9"));
+    let zstd = "zstd has no level 23; there are -131072 to 22";
+    assert_eq!(says(Compression::Zstd, 23), zstd);
+    let lz4 = "lz4 has no level 9; it has no levels here";
+    assert_eq!(says(Compression::Lz4, 9), lz4);
+}
+
+#[test]
+fn a_level_makes_a_difference_and_minus_one_is_gzips_default() {
+    let text: String = (0..4000)
+        .map(|i| format!("{} words, ", i * i % 977))
+        .collect();
+    let packed = |codec, level| {
+        let mut out = Vec::new();
+        let mut compressor = Compressor::new(codec, level);
+        compressor
+            .compress(text.as_bytes(), &mut out)
+            .expect("it packs");
+        out
+    };
+    for (codec, fast, thorough) in [(Compression::Gzip, 1, 9), (Compression::Zstd, -50, 19)] {
+        let (fast, thorough) = (packed(codec, Some(fast)), packed(codec, Some(thorough)));
+        assert!(thorough.len() < fast.len(), "{codec}");
+    }
+    assert_eq!(
+        packed(Compression::Gzip, Some(-1)),
+        packed(Compression::Gzip, None)
     );
 }
 

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use lz4_flex::frame::{BlockMode, BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+use twox_hash::XxHash32;
 
 use super::{Unpack, first_guess, read_all};
 
@@ -27,4 +28,20 @@ pub(super) fn decompress(mut data: &[u8], limit: usize) -> Result<Vec<u8>, Unpac
         data = rest;
     }
     Ok(out)
+}
+
+/// Kafka wrote a wrong header checksum in format version 0, over the magic number too, and checks
+/// none there. The frame with the right one instead; `None` when it has no whole header.
+pub(super) fn mended(frame: &[u8]) -> Option<Vec<u8>> {
+    const MAGIC: &[u8] = &0x184d_2204_u32.to_le_bytes();
+    const CONTENT_SIZE: u8 = 1 << 3;
+    const DICTIONARY_ID: u8 = 1;
+    let flags = *frame.strip_prefix(MAGIC)?.first()?;
+    let size = if flags & CONTENT_SIZE == 0 { 0 } else { 8 };
+    let dictionary = if flags & DICTIONARY_ID == 0 { 0 } else { 4 };
+    let at = 6 + size + dictionary;
+    let checksum = (XxHash32::oneshot(0, frame.get(4..at)?) >> 8) as u8;
+    let mut mended = frame.to_vec();
+    *mended.get_mut(at)? = checksum;
+    Some(mended)
 }

@@ -64,6 +64,9 @@ impl Compression {
 
     /// The levels that can be asked for, and the one that is used when none is; `None` where there
     /// are no levels (`compression.gzip.level`, `compression.zstd.level`, KIP-390).
+    ///
+    /// LZ4 is one of those: Kafka's levels 1 to 17 (`compression.lz4.level`) choose how hard C's
+    /// high-compression mode tries, which the codec here does not have.
     #[must_use]
     pub const fn levels(self) -> Option<(std::ops::RangeInclusive<i32>, i32)> {
         match self {
@@ -71,6 +74,27 @@ impl Compression {
             Self::Zstd => Some((-131_072..=22, 3)),
             Self::None | Self::Snappy | Self::Lz4 => None,
         }
+    }
+
+    /// Checks a level that was asked for, which [`Compressor::new`] does not. Kafka's -1 for gzip,
+    /// the default, is one.
+    ///
+    /// # Errors
+    /// When there is no such level; says which there are.
+    pub fn check_level(self, level: i32) -> Result<(), UnknownLevel> {
+        let known = match self.levels() {
+            Some((levels, _)) => levels.contains(&level) || self.is_default(level),
+            None => false,
+        };
+        let unknown = UnknownLevel {
+            compression: self,
+            level,
+        };
+        if known { Ok(()) } else { Err(unknown) }
+    }
+
+    fn is_default(self, level: i32) -> bool {
+        (self, level) == (Self::Gzip, -1)
     }
 }
 
@@ -104,6 +128,28 @@ impl FromStr for Compression {
         found.ok_or_else(|| UnknownCompression(name.to_owned()))
     }
 }
+
+/// A level that a compression does not have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownLevel {
+    /// The codec.
+    pub compression: Compression,
+    /// The level that was asked for.
+    pub level: i32,
+}
+
+impl fmt::Display for UnknownLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { compression, level } = self;
+        write!(f, "{compression} has no level {level}; ")?;
+        match compression.levels() {
+            Some((all, _)) => write!(f, "there are {} to {}", all.start(), all.end()),
+            None => f.write_str("it has no levels here"),
+        }
+    }
+}
+
+impl std::error::Error for UnknownLevel {}
 
 /// A compressor that failed; says which and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -148,9 +194,12 @@ impl fmt::Debug for Packer {
 }
 
 impl Compressor {
-    /// A compressor; a level out of [`Compression::levels`] is brought to the nearest in it.
+    /// A compressor; a level out of [`Compression::levels`] is brought to the nearest in it, and
+    /// where there are none it changes nothing. Whoever takes levels from a user refuses those by
+    /// [`Compression::check_level`].
     #[must_use]
     pub fn new(compression: Compression, level: Option<i32>) -> Self {
+        let level = level.filter(|level| !compression.is_default(*level));
         let level = compression.levels().map_or(0, |(all, default)| {
             level.unwrap_or(default).clamp(*all.start(), *all.end())
         });
@@ -254,6 +303,21 @@ impl Decompressor {
                 message,
             }),
         }
+    }
+
+    /// Decompresses what a legacy message of this format version holds.
+    pub(super) fn decompress_message(
+        &mut self,
+        compression: Compression,
+        magic: i8,
+        data: &Bytes,
+    ) -> Result<Bytes, RecordErrorKind> {
+        if (compression, magic) == (Compression::Lz4, 0)
+            && let Some(mended) = lz4::mended(data)
+        {
+            return self.decompress(compression, &mended.into());
+        }
+        self.decompress(compression, data)
     }
 }
 
