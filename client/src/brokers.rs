@@ -2,7 +2,7 @@
 //! front of a produce request (rule 7).
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU32, Ordering},
@@ -12,7 +12,7 @@ use std::{
 use crate::link::{Address, Dialer, Link};
 
 /// What a connection is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Use {
     Produce,
     /// By the consumer of this number: one that waits for records holds up no other.
@@ -23,7 +23,7 @@ pub(crate) enum Use {
 /// All links of a client, made when they are first asked for.
 pub(crate) struct Brokers {
     dialer: Dialer,
-    links: Mutex<HashMap<(Address, Use), Arc<Link>>>,
+    links: Mutex<BTreeMap<(Address, Use), Arc<Link>>>,
     consumers: AtomicU32,
 }
 

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ottla_core::{
-    backoff::{Attempts, Backoff},
+    backoff::{Attempts, Backoff, Random},
     cluster::{Cluster, Topic, Topology},
     fetcher::Start,
 };
@@ -14,9 +14,10 @@ use crate::{
     brokers::{Brokers, Use},
     connect::{Connect, Tcp},
     error::{Error, ErrorKind, Result},
-    link::{Address, Dialer, Link, seed},
+    link::{Address, Dialer, Link},
     metadata::{Metadata, Snapshot, Wish},
     offsets::{self, Place},
+    seeds::Seeds,
     settings::{self, boolean, millis, number},
 };
 
@@ -60,6 +61,7 @@ struct Settings {
     metadata_max_age: Duration,
     max_frame: usize,
     auto_create: bool,
+    seeds: Seeds,
 }
 
 /// Collects settings and connects.
@@ -93,6 +95,14 @@ impl ClientBuilder {
     /// How connections are made. Default [`Tcp`].
     pub fn connect_with(mut self, connect: impl Connect) -> Self {
         self.connect = Arc::new(connect);
+        self
+    }
+
+    /// Draws jitter, and what else is left to chance, from this seed, so that a simulation can be
+    /// repeated. Not for production: clients with the same seed come back at the same time.
+    #[doc(hidden)]
+    pub fn seed(mut self, seed: u64) -> Self {
+        self.settings.seeds = Seeds::from(seed);
         self
     }
 
@@ -143,7 +153,7 @@ impl ClientBuilder {
     /// When a bootstrap address is malformed, or no broker answers within
     /// [`api_timeout`](Self::api_timeout); the error then says what was wrong with the last one tried.
     pub async fn connect(self) -> Result<Client> {
-        let seeds = addresses(&self.bootstrap)?;
+        let bootstrap = addresses(&self.bootstrap)?;
         let settings = self.settings;
         let dialer = Dialer {
             connect: self.connect,
@@ -151,6 +161,7 @@ impl ClientBuilder {
             setup_timeout: settings.setup_timeout,
             backoff: settings.reconnect_backoff,
             max_frame: settings.max_frame,
+            seeds: settings.seeds.clone(),
         };
         let brokers = Arc::new(Brokers::new(dialer));
         let now = Instant::now().into_std();
@@ -158,11 +169,18 @@ impl ClientBuilder {
             now,
             settings.metadata_max_age,
             settings.retry_backoff,
-            seed(),
+            settings.seeds.next(),
         );
         let timeout = settings.request_timeout.min(settings.api_timeout);
         let auto_create = settings.auto_create;
-        let metadata = Metadata::new(cluster, seeds, brokers.clone(), timeout, auto_create);
+        let metadata = Metadata::new(
+            cluster,
+            bootstrap,
+            brokers.clone(),
+            timeout,
+            auto_create,
+            Random(settings.seeds.next()),
+        );
         let client = Client {
             shared: Arc::new(Shared {
                 settings,
@@ -230,6 +248,7 @@ impl Client {
                 metadata_max_age: Duration::from_secs(300),
                 max_frame: ottla_core::connection::MAX_FRAME,
                 auto_create: false,
+                seeds: Seeds::default(),
             },
             connect: Arc::new(Tcp),
         }
@@ -302,7 +321,7 @@ impl Client {
     ) -> Result<R::Response> {
         let request = Arc::new(request);
         let deadline = self.deadline();
-        let mut attempts = Attempts::new(seed());
+        let mut attempts = Attempts::new(self.shared.settings.seeds.next());
         let mut last = format!("nobody knows where {whom} is");
         for turn in 0.. {
             if let Some(broker) = route(&self.topology(), turn) {
@@ -396,7 +415,7 @@ impl Client {
             partition,
             start,
         };
-        let mut attempts = Attempts::new(seed());
+        let mut attempts = Attempts::new(self.shared.settings.seeds.next());
         loop {
             let found = offsets::look_up(self, std::slice::from_ref(&place)).await;
             let error = match found.into_iter().next() {
@@ -482,6 +501,10 @@ impl Client {
 
     pub(crate) fn request_timeout(&self) -> Duration {
         self.shared.settings.request_timeout
+    }
+
+    pub(crate) fn seeds(&self) -> Seeds {
+        self.shared.settings.seeds.clone()
     }
 
     pub(crate) fn deadline(&self) -> Instant {

@@ -33,6 +33,7 @@ mod link;
 mod metadata;
 mod offsets;
 mod producer;
+mod seeds;
 mod settings;
 
 pub use client::{Client, ClientBuilder};

@@ -34,6 +34,7 @@ use tokio::{
 use crate::{
     connect::{Connect, Stream},
     error::{Error, ErrorKind, Result},
+    seeds::Seeds,
 };
 
 /// Calls that may wait for a connection.
@@ -51,10 +52,11 @@ pub(crate) struct Dialer {
     pub(crate) setup_timeout: Duration,
     pub(crate) backoff: Backoff,
     pub(crate) max_frame: usize,
+    pub(crate) seeds: Seeds,
 }
 
 /// A host and port, as it is known by.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Address {
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
@@ -214,7 +216,7 @@ struct Open {
 
 impl Task {
     async fn run(mut self, mut queue: mpsc::Receiver<Call>) {
-        let mut attempts = Attempts::new(seed());
+        let mut attempts = Attempts::new(self.dialer.seeds.next());
         let mut not_before = Instant::now();
         while let Some(call) = queue.recv().await {
             sleep_until(not_before.min(call.deadline)).await;
@@ -321,6 +323,7 @@ impl Task {
             };
             machine.handle_request(now.into_std(), out);
             let answer = tokio::select! {
+                biased;
                 answer = next_answer(io, machine) => answer.map_err(|kind| Error::new(kind, doing.as_str()))?,
                 () = sleep_until(deadline) => {
                     let fault = Fault::TimedOut { api: "ApiVersions", after: timeout };
@@ -458,10 +461,4 @@ fn transfer(
         Poll::Pending if moved => Poll::Ready(Ok(())),
         Poll::Pending => Poll::Pending,
     }
-}
-
-/// A seed for jitter that differs between processes and between links.
-pub(crate) fn seed() -> u64 {
-    use std::hash::{BuildHasher, RandomState};
-    RandomState::new().hash_one(0)
 }

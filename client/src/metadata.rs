@@ -18,7 +18,7 @@ use tokio::{
 use crate::{
     brokers::{Brokers, Use},
     error::{Error, Result},
-    link::{Address, seed},
+    link::Address,
 };
 
 /// Wishes that may wait; more wait with whoever has them.
@@ -72,6 +72,7 @@ impl Metadata {
         brokers: Arc<Brokers>,
         timeout: Duration,
         auto_create: bool,
+        random: Random,
     ) -> Self {
         let (wishes, queue) = mpsc::channel(QUEUE);
         let topology = cluster.topology().clone();
@@ -80,7 +81,6 @@ impl Metadata {
             answers: 0,
             trouble: None,
         });
-        let random = Random(seed());
         let task = Task {
             cluster,
             seeds,
@@ -170,6 +170,7 @@ impl Task {
                 .poll_timeout()
                 .map_or_else(Instant::now, Instant::from_std);
             tokio::select! {
+                biased;
                 wish = queue.recv() => match wish {
                     Some(wish) => self.handle(wish),
                     None => return,
@@ -214,6 +215,7 @@ impl Task {
             tokio::pin!(asked);
             let answer = loop {
                 tokio::select! {
+                    biased;
                     answer = &mut asked => break answer,
                     Some(wish) = queue.recv() => self.handle(wish),
                 }
@@ -259,6 +261,7 @@ impl Task {
                 port: b.port,
             })
             .collect();
+        known.sort_unstable();
         let turn = self.random.below(known.len());
         known.rotate_left(turn);
         let turn = self.random.below(self.seeds.len());

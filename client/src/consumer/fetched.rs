@@ -59,6 +59,12 @@ impl RecordBatch {
         }
     }
 
+    /// The same batch for whoever has had the records before this offset.
+    pub(super) fn starting_at(mut self, offset: Option<i64>) -> Self {
+        self.from = self.from.max(offset.unwrap_or(self.from));
+        self
+    }
+
     /// The records from a [`BatchRecords::position`] on.
     pub(super) fn resume(&self, at: (usize, i32)) -> BatchRecords<'_> {
         BatchRecords {

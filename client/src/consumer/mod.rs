@@ -11,7 +11,7 @@ mod opener;
 mod settings;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     future::poll_fn,
     pin::Pin,
     sync::{
@@ -65,6 +65,8 @@ pub struct Consumer {
     numbers: Numbers,
     /// Bounded in bytes by the queue's size.
     arrivals: mpsc::UnboundedReceiver<Arrival>,
+    /// What was held while its partition was paused, and comes before all that arrives.
+    resumed: VecDeque<Arrival>,
     /// As many as the application makes calls; they are taken before anything else.
     commands: mpsc::UnboundedSender<Command>,
     queue: Arc<QueueSize>,
@@ -82,6 +84,8 @@ type Key = (Arc<str>, i32);
 struct Assigned {
     incarnation: Incarnation,
     position: Option<i64>,
+    /// While it is paused: what was fetched before and is handed out after.
+    held: Option<VecDeque<Arrival>>,
 }
 
 /// Which assignment or seek of a partition is the current one, and which attempt at fetching it:
@@ -268,6 +272,7 @@ impl ConsumerBuilder {
             client,
             numbers,
             arrivals,
+            resumed: VecDeque::new(),
             commands,
             queue,
             handed_out: None,
@@ -317,6 +322,7 @@ impl Consumer {
         let assigned = Assigned {
             incarnation: incarnation.clone(),
             position: start.offset(),
+            held: None,
         };
         self.partitions.insert(key.clone(), assigned);
         self.command(Command::Assign {
@@ -349,6 +355,7 @@ impl Consumer {
         if let Some(assigned) = self.partitions.get_mut(&key) {
             assigned.incarnation.replace(incarnation);
             assigned.position = start.offset();
+            assigned.held.iter_mut().for_each(VecDeque::clear);
         }
         self.forget(&key);
         self.command(Command::Seek {
@@ -358,22 +365,46 @@ impl Consumer {
         })
     }
 
-    /// Stops fetching a partition until [`resume`](Self::resume); what was fetched is still handed
-    /// out.
+    /// Stops fetching a partition and hands nothing of it out, until [`resume`](Self::resume). What
+    /// was fetched of it is kept.
     ///
     /// # Errors
     /// When the partition is not assigned.
     pub fn pause(&mut self, topic: &str, partition: i32) -> Result<()> {
         let key = self.key(topic, partition)?;
+        let begun = self
+            .current
+            .take_if(|(batch, _)| batch.topic == key.0 && batch.partition == key.1);
+        let next = self
+            .handed_out
+            .as_ref()
+            .filter(|(handed, _)| *handed == key);
+        let next = next.map(|(_, next)| *next);
+        if let Some(assigned) = self.partitions.get_mut(&key) {
+            let wanted = assigned.incarnation.wanted();
+            let held = assigned.held.get_or_insert_default();
+            held.extend(begun.map(|(batch, _)| Arrival {
+                key: key.clone(),
+                wanted,
+                size: 0,
+                content: Ok(batch.starting_at(next.or(assigned.position))),
+            }));
+        }
         self.command(Command::Pause(key, true))
     }
 
-    /// Goes on fetching a partition.
+    /// Goes on with a partition.
     ///
     /// # Errors
     /// When the partition is not assigned.
     pub fn resume(&mut self, topic: &str, partition: i32) -> Result<()> {
         let key = self.key(topic, partition)?;
+        let assigned = self.partitions.get_mut(&key);
+        if let Some(held) = assigned.and_then(|assigned| assigned.held.take()) {
+            self.queue
+                .add(held.iter().map(|arrival| arrival.size).sum());
+            self.resumed.extend(held);
+        }
         self.command(Command::Pause(key, false))
     }
 
@@ -403,27 +434,36 @@ impl Consumer {
     fn poll_next_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<RecordBatch>> {
         self.come_back();
         loop {
-            let Poll::Ready(arrival) = self.arrivals.poll_recv(cx) else {
-                return Poll::Pending;
+            let arrival = match self.resumed.pop_front() {
+                Some(arrival) => Some(arrival),
+                None => match self.arrivals.poll_recv(cx) {
+                    Poll::Ready(arrival) => arrival,
+                    Poll::Pending => return Poll::Pending,
+                },
             };
             let Some(arrival) = arrival else {
                 return Poll::Ready(Err(Error::new(ErrorKind::Closed, "the consumer")));
             };
-            let Arrival {
-                key,
-                wanted,
-                size,
-                content,
-            } = arrival;
-            self.queue.remove(size);
-            let assigned = self.partitions.get(&key);
-            if assigned.is_none_or(|a| a.incarnation.wanted() != wanted) {
-                continue;
+            if let Some(content) = self.admit(arrival) {
+                return Poll::Ready(content);
             }
-            return Poll::Ready(content.inspect(|batch| {
-                self.handed_out = Some((key, batch.next_offset()));
-            }));
         }
+    }
+
+    /// What an arrival is to the application now: nothing where it is out of date, nor while its
+    /// partition is paused.
+    fn admit(&mut self, arrival: Arrival) -> Option<Result<RecordBatch>> {
+        self.queue.remove(arrival.size);
+        let assigned = self.partitions.get_mut(&arrival.key)?;
+        if assigned.incarnation.wanted() != arrival.wanted {
+            return None;
+        }
+        if let Some(held) = &mut assigned.held {
+            held.push_back(arrival);
+            return None;
+        }
+        let Arrival { key, content, .. } = arrival;
+        Some(content.inspect(|batch| self.handed_out = Some((key, batch.next_offset()))))
     }
 
     /// The next record. It shares the buffer of its batch, which costs an allocation only for

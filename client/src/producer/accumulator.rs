@@ -12,14 +12,14 @@ use std::{
 
 use ottla_core::{backoff::Random, cluster::Topic};
 use ottla_protocol::records::{BatchBuilder, NewRecord};
-use tokio::sync::Notify;
+use tokio::{sync::Notify, time};
 
 use super::{
     memory::{Memory, PAGE},
     partitioner::{Choice, Partitioner},
     record::{Completion, Delivery, Record},
 };
-use crate::link::seed;
+use crate::seeds::Seeds;
 
 /// About what a record takes besides key and value.
 const OVERHEAD: usize = 16;
@@ -30,6 +30,7 @@ pub(super) struct Accumulator {
     topics: RwLock<Topics>,
     pub(super) memory: Arc<Memory>,
     batch_size: usize,
+    seeds: Seeds,
     /// Partitions that have something new for the sender.
     news: Mutex<Vec<Arc<Queue>>>,
     pub(super) wake: Notify,
@@ -50,6 +51,7 @@ pub(super) struct TopicQueue {
     turn: AtomicUsize,
     /// Bytes given to that one; after a batch's worth it is another's turn (KIP-794).
     given: AtomicUsize,
+    seeds: Seeds,
 }
 
 /// One partition's open and full batches.
@@ -64,6 +66,8 @@ pub(super) struct Queue {
 struct State {
     open: Option<Filling>,
     full: VecDeque<Filling>,
+    /// The last batch was full, so the next one is given the memory of a whole one at once.
+    fills: bool,
     /// Already in the sender's list.
     announced: bool,
     closed: bool,
@@ -88,12 +92,13 @@ pub(super) enum Appended {
 }
 
 impl Accumulator {
-    pub(super) fn new(memory: Arc<Memory>, batch_size: usize) -> Self {
+    pub(super) fn new(memory: Arc<Memory>, batch_size: usize, seeds: Seeds) -> Self {
         let (topics, news) = (RwLock::default(), Mutex::default());
         Self {
             topics,
             memory,
             batch_size,
+            seeds,
             news,
             wake: Notify::new(),
         }
@@ -127,12 +132,13 @@ impl Accumulator {
                 state,
             }));
         }
-        let sticky = AtomicUsize::new(Random(seed()).below(partitions.len()));
+        let sticky = AtomicUsize::new(Random(self.seeds.next()).below(partitions.len()));
         let queue = Arc::new(TopicQueue {
             partitions,
             sticky,
             turn: AtomicUsize::new(0),
             given: AtomicUsize::new(0),
+            seeds: self.seeds.clone(),
         });
         topics.by_name.insert(topic.name.clone(), queue.clone());
         queue
@@ -187,24 +193,19 @@ impl Accumulator {
         self.start(state, queue, record, pages)
     }
 
-    /// Lets the open batch have more memory, if there is any.
+    /// Lets an open batch that began small have the memory of a whole one, if there is any.
     #[cold]
     fn grow_and_append(&self, open: &mut Filling, record: &NewRecord<'_>) -> bool {
-        while open.builder.limit() < self.batch_size {
-            let more = open
-                .pages
-                .min(self.memory.pages(self.batch_size - open.builder.limit()));
-            if !self.memory.try_take(more) {
-                return false;
-            }
-            open.pages += more;
-            open.builder
-                .raise_limit((open.pages as usize * PAGE).min(self.batch_size));
-            if open.builder.append(record) {
-                return true;
-            }
+        let whole = self.memory.batch();
+        if open.pages >= whole || !self.memory.try_take(whole - open.pages) {
+            return false;
         }
-        false
+        let limit = (whole as usize * PAGE).min(self.batch_size);
+        open.builder.raise_limit(limit);
+        let small = open.builder.move_to(self.memory.buffer(whole));
+        self.memory.keep(small, open.pages);
+        open.pages = whole;
+        open.builder.append(record)
     }
 
     /// Closes the open batch and starts another with this record.
@@ -221,12 +222,12 @@ impl Accumulator {
             return Appended::Closed;
         }
         if let Some(full) = state.open.take() {
+            state.fills = true;
             state.full.push_back(full);
             self.announce(state, queue);
         }
-        let needed = self
-            .memory
-            .pages(record.max_size().max(PAGE.min(self.batch_size)));
+        let least = if state.fills { self.memory.batch() } else { 1 };
+        let needed = self.memory.pages(record.batch_size()).max(least);
         if pages >= needed {
             self.memory.give_back(pages - needed);
         } else {
@@ -237,9 +238,9 @@ impl Accumulator {
         }
         let limit = (needed as usize * PAGE).min(self.batch_size);
         let mut open = Filling {
-            builder: BatchBuilder::new(self.memory.buffer(), limit),
+            builder: BatchBuilder::new(self.memory.buffer(needed), limit),
             completion: Completion::new(queue.topic.clone(), queue.partition),
-            created: Instant::now(),
+            created: time::Instant::now().into_std(),
             pages: needed,
         };
         let appended = open.builder.append(record);
@@ -248,6 +249,20 @@ impl Accumulator {
         state.open = Some(open);
         self.announce(state, queue);
         Appended::Done(delivery)
+    }
+
+    /// Waits for memory, for which nothing lingers any more.
+    pub(super) async fn take_pages(&self, pages: u32) {
+        let taken = self.memory.take(pages);
+        tokio::pin!(taken);
+        // Polled once, it is counted among those who wait.
+        if std::future::poll_fn(|cx| std::task::Poll::Ready(taken.as_mut().poll(cx)))
+            .await
+            .is_pending()
+        {
+            self.wake.notify_one();
+            taken.await;
+        }
     }
 
     fn announce(&self, state: &mut State, queue: &Arc<Queue>) {
@@ -300,7 +315,7 @@ impl TopicQueue {
         let before = self.given.fetch_add(size, Ordering::Relaxed);
         if before < batch_size && before + size >= batch_size {
             self.given.store(0, Ordering::Relaxed);
-            let next = Random(seed()).below(self.partitions.len());
+            let next = Random(self.seeds.next()).below(self.partitions.len());
             return self.sticky.swap(next, Ordering::Relaxed);
         }
         self.sticky.load(Ordering::Relaxed)
@@ -324,7 +339,8 @@ impl Queue {
         state.full.drain(..).for_each(&mut to);
         match &state.open {
             Some(open) if !old_enough(open.created) => Some(open.created),
-            Some(_) => {
+            Some(open) => {
+                state.fills = open.builder.size() > PAGE;
                 state.open.take().into_iter().for_each(to);
                 None
             }

@@ -1,6 +1,9 @@
 //! The memory of a producer: a budget that makes senders wait, and buffers that are used again.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use ottla_protocol::records::SealedBatch;
 use tokio::sync::Semaphore;
@@ -9,20 +12,34 @@ use tokio::sync::Semaphore;
 pub(super) const PAGE: usize = 16 * 1024;
 
 /// `buffer.memory` as pages, and the buffers that came back. A fresh buffer costs page faults that
-/// a used one does not.
+/// a used one does not. Batches and buffers that lie ready stay within the budget together.
 #[derive(Debug)]
 pub(super) struct Memory {
     pages: Semaphore,
     total: usize,
-    free: Mutex<Vec<Vec<u8>>>,
+    /// The pages of a whole batch.
+    batch: u32,
+    /// Senders that wait for pages.
+    waiting: AtomicUsize,
+    free: Mutex<Free>,
+}
+
+/// Buffers that lie ready: of a page, and of a whole batch.
+#[derive(Debug, Default)]
+struct Free {
+    small: Vec<Vec<u8>>,
+    large: Vec<Vec<u8>>,
+    bytes: usize,
 }
 
 impl Memory {
-    pub(super) fn new(bytes: usize) -> Self {
+    pub(super) fn new(bytes: usize, batch_size: usize) -> Self {
         let total = (bytes / PAGE).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
         Self {
             pages: Semaphore::new(total),
             total,
+            batch: batch_size.div_ceil(PAGE).clamp(1, total) as u32,
+            waiting: AtomicUsize::new(0),
             free: Mutex::default(),
         }
     }
@@ -30,6 +47,11 @@ impl Memory {
     /// How many pages a batch of so many bytes takes; never more than there are.
     pub(super) fn pages(&self, bytes: usize) -> u32 {
         bytes.div_ceil(PAGE).clamp(1, self.total) as u32
+    }
+
+    /// How many pages a whole batch takes (`batch.size`).
+    pub(super) const fn batch(&self) -> u32 {
+        self.batch
     }
 
     /// Takes pages if they are free.
@@ -42,31 +64,88 @@ impl Memory {
 
     /// Waits for pages, in turn.
     pub(super) async fn take(&self, pages: u32) {
+        let _waiting = Waiting::new(&self.waiting);
         // Never closed.
         if let Ok(permit) = self.pages.acquire_many(pages).await {
             permit.forget();
         }
     }
 
+    /// Whether somebody waits: then no batch should linger.
+    pub(super) fn is_short(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) > 0
+    }
+
     pub(super) fn give_back(&self, pages: u32) {
         self.pages.add_permits(pages as usize);
     }
 
-    /// A buffer that was used before, or an empty one.
-    pub(super) fn buffer(&self) -> Vec<u8> {
-        self.free
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop()
-            .unwrap_or_default()
+    /// A buffer for pages that were taken.
+    pub(super) fn buffer(&self, pages: u32) -> Vec<u8> {
+        let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
+        let ready = match pages {
+            1 => free.small.pop(),
+            n if n == self.batch => free.large.pop(),
+            _ => None,
+        };
+        if let Some(buffer) = ready {
+            free.bytes -= buffer.capacity();
+            return buffer;
+        }
+        // What is new must not come on top of what lies ready.
+        free.trim(self.pages.available_permits() * PAGE);
+        drop(free);
+        vec![0; pages as usize * PAGE]
     }
 
-    /// Keeps a buffer for the next batch.
-    pub(super) fn keep(&self, buffer: Vec<u8>) {
+    /// Keeps a buffer for the next batch, if there is room for it beside what is in use. `pages` are
+    /// those that are given back with it.
+    pub(super) fn keep(&self, buffer: Vec<u8>, pages: u32) {
+        let room = (self.pages.available_permits() + pages as usize) * PAGE;
+        let size = buffer.capacity();
+        let whole = self.batch as usize * PAGE;
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        if free.len() < self.total && buffer.capacity() > 0 {
-            free.push(buffer);
+        let class = match size {
+            _ if free.bytes + size > room => return,
+            PAGE => &mut free.small,
+            size if size == whole => &mut free.large,
+            _ => return,
+        };
+        class.push(buffer);
+        free.bytes += size;
+    }
+
+    #[cfg(test)]
+    fn ready(&self) -> usize {
+        self.free.lock().expect("nobody panicked").bytes
+    }
+}
+
+impl Free {
+    /// Lets go of buffers until so many bytes are left.
+    fn trim(&mut self, bytes: usize) {
+        while self.bytes > bytes {
+            let Some(buffer) = self.small.pop().or_else(|| self.large.pop()) else {
+                return;
+            };
+            self.bytes -= buffer.capacity();
         }
+    }
+}
+
+/// Somebody who waits, until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -74,13 +153,15 @@ impl Memory {
 /// (rule 38).
 pub(super) struct Pooled {
     batch: Option<SealedBatch>,
+    pages: u32,
     memory: Arc<Memory>,
 }
 
 impl Pooled {
-    pub(super) const fn new(batch: SealedBatch, memory: Arc<Memory>) -> Self {
+    pub(super) const fn new(batch: SealedBatch, pages: u32, memory: Arc<Memory>) -> Self {
         Self {
             batch: Some(batch),
+            pages,
             memory,
         }
     }
@@ -95,7 +176,44 @@ impl AsRef<[u8]> for Pooled {
 impl Drop for Pooled {
     fn drop(&mut self) {
         if let Some(batch) = self.batch.take() {
-            self.memory.keep(batch.into_buffer());
+            self.memory.keep(batch.into_buffer(), self.pages);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn buffers_in_use_and_ready_stay_within_the_budget() {
+        let memory = Memory::new(10 * PAGE, 4 * PAGE);
+        assert!(memory.try_take(4) && memory.try_take(4));
+        let buffers = [memory.buffer(4), memory.buffer(4)];
+        for buffer in buffers {
+            memory.keep(buffer, 4);
+            memory.give_back(4);
+        }
+        assert_eq!(memory.ready(), 8 * PAGE);
+        // The one that lies ready is used again.
+        assert!(memory.try_take(4));
+        let again = memory.buffer(4);
+        assert_eq!(memory.ready(), 4 * PAGE);
+        // Small ones are new, so one of the large ones must go.
+        for _ in 0..6 {
+            assert!(memory.try_take(1));
+            assert_eq!(memory.buffer(1).len(), PAGE);
+        }
+        assert_eq!(memory.ready(), 0);
+        memory.keep(again, 0);
+        assert_eq!(memory.ready(), 0, "no page is free for it");
+    }
+
+    #[test]
+    fn a_buffer_of_an_odd_size_is_not_kept() {
+        let memory = Memory::new(10 * PAGE, 4 * PAGE);
+        memory.keep(vec![0; 5 * PAGE], 0);
+        memory.keep(Vec::new(), 0);
+        assert_eq!(memory.ready(), 0);
     }
 }

@@ -160,8 +160,12 @@ impl ProducerBuilder {
         } = self;
         settings.check()?;
         settings.batch_size = settings.batch_size.min(settings.max_request_size);
-        let memory = Arc::new(Memory::new(settings.buffer_memory));
-        let accumulator = Arc::new(Accumulator::new(memory, settings.batch_size));
+        let memory = Arc::new(Memory::new(settings.buffer_memory, settings.batch_size));
+        let accumulator = Arc::new(Accumulator::new(
+            memory,
+            settings.batch_size,
+            client.seeds(),
+        ));
         let (commands, queue) = mpsc::channel(16);
         let sender = Sender::new(client.clone(), settings.clone(), accumulator.clone());
         let task = tokio::spawn(sender.run(queue)).abort_handle();
@@ -299,7 +303,7 @@ impl Producer {
         let max_block = self.shared.settings.max_block;
         let deadline = Instant::now() + max_block;
         loop {
-            let taken = timeout_at(deadline, self.shared.accumulator.memory.take(pages)).await;
+            let taken = timeout_at(deadline, self.shared.accumulator.take_pages(pages)).await;
             if taken.is_err() {
                 let last = Some("the buffer is full (buffer.memory)".to_owned());
                 let kind = ErrorKind::Timeout {

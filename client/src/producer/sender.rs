@@ -80,7 +80,7 @@ pub(super) struct Sender {
     compressor: Compressor,
     slots: HashMap<(Arc<str>, i32), Slot>,
     /// Partitions whose open batch lingers, by when it has lingered enough.
-    lingering: BTreeMap<(StdInstant, usize), Arc<Queue>>,
+    lingering: BTreeMap<(StdInstant, Slot), Arc<Queue>>,
     events: JoinSet<Event>,
     /// Batches that are held, by number, and who waits for those up to one.
     outstanding: BTreeSet<u64>,
@@ -120,12 +120,13 @@ impl Sender {
             self.drive();
             let accumulator = self.accumulator.clone();
             let timeout = self.timeout();
+            // News come last: what is done about them is done on every turn.
             tokio::select! {
+                biased;
                 command = commands.recv() => match command {
                     Some(command) => self.command(command),
                     None => return,
                 },
-                () = accumulator.wake.notified() => {}
                 Some(event) = self.events.join_next() => {
                     // A task of ours neither panics nor is aborted while this one runs.
                     if let Ok(event) = event {
@@ -136,6 +137,7 @@ impl Sender {
                     let topology = self.topology.borrow_and_update().topology.clone();
                     self.accumulator.grow(&topology);
                 }
+                () = accumulator.wake.notified() => {}
                 () = sleep_until(timeout.map_or_else(Instant::now, Instant::from_std)), if timeout.is_some() => {}
             }
         }
@@ -174,7 +176,8 @@ impl Sender {
             self.take(queue, |_| false);
         }
         let now = Instant::now().into_std();
-        self.take_lingering(|due| due <= now);
+        let short = self.accumulator.memory.is_short();
+        self.take_lingering(|due| short || due <= now);
     }
 
     fn take_lingering(&mut self, due: impl Fn(StdInstant) -> bool) {
@@ -191,20 +194,19 @@ impl Sender {
     fn take(&mut self, queue: Arc<Queue>, at_once: impl Fn(StdInstant) -> bool) {
         let linger = self.settings.linger;
         let now = Instant::now().into_std();
+        let slot = self.slot(&queue);
         let mut taken = Vec::new();
         let old_enough = |created| at_once(created) || created + linger <= now;
         let stays = queue.take(old_enough, |filling| taken.push(filling));
         for filling in taken {
-            self.hold(&queue, filling);
+            self.hold(slot, filling);
         }
         if let Some(created) = stays {
-            let key = (created + linger, Arc::as_ptr(&queue) as usize);
-            self.lingering.insert(key, queue);
+            self.lingering.insert((created + linger, slot), queue);
         }
     }
 
-    fn hold(&mut self, queue: &Queue, filling: Filling) {
-        let slot = self.slot(queue);
+    fn hold(&mut self, slot: Slot, filling: Filling) {
         let Filling {
             builder,
             completion,
@@ -354,6 +356,7 @@ impl Sender {
         let Some(held) = self.machine.payload(sent) else {
             return Ok(Bytes::new());
         };
+        let pages = held.pages;
         if let Stage::Sealed(bytes, stamp) = &held.stage
             && *stamp == sent.stamp
         {
@@ -362,18 +365,18 @@ impl Sender {
         let mut sealed = match std::mem::replace(&mut held.stage, Stage::Spoilt) {
             Stage::Filled(builder) => {
                 let (sealed, spare) =
-                    builder.seal_compressed(&mut self.compressor, memory.buffer())?;
-                memory.keep(spare);
+                    builder.seal_compressed(&mut self.compressor, memory.buffer(pages))?;
+                memory.keep(spare, 0);
                 sealed
             }
-            Stage::Sealed(bytes, _) => match SealedBatch::copy_of(&bytes, memory.buffer()) {
+            Stage::Sealed(bytes, _) => match SealedBatch::copy_of(&bytes, memory.buffer(pages)) {
                 Some(copy) => copy,
                 None => return Ok(Bytes::new()),
             },
             Stage::Spoilt => return Ok(Bytes::new()),
         };
         sealed.stamp(sent.stamp);
-        let bytes = Bytes::from_owner(Pooled::new(sealed, memory));
+        let bytes = Bytes::from_owner(Pooled::new(sealed, pages, memory));
         held.stage = Stage::Sealed(bytes.clone(), sent.stamp);
         Ok(bytes)
     }
@@ -479,8 +482,14 @@ impl Sender {
             }
         };
         completion.finish(result);
-        if let Stage::Filled(builder) = stage {
-            self.accumulator.memory.keep(builder.seal().into_buffer());
+        // The buffer first: then it lies ready for whoever waits for the pages.
+        match stage {
+            Stage::Filled(builder) => {
+                let buffer = builder.seal().into_buffer();
+                self.accumulator.memory.keep(buffer, pages);
+            }
+            Stage::Sealed(bytes, _) => drop(bytes),
+            Stage::Spoilt => {}
         }
         self.accumulator.memory.give_back(pages);
         self.outstanding.remove(&number);

@@ -337,6 +337,7 @@ impl<B> Producer<B> {
             let Some(partition) = self.partitions.get_mut(slot.0) else {
                 continue;
             };
+            partition.wake(now);
             while let Some((payload, outcome)) =
                 partition.expire(now, self.settings.delivery_timeout)
             {

@@ -91,8 +91,22 @@ struct Queued<B> {
     batch: Batch<B>,
     /// Who it is sent as, from its first sending on (rule 21).
     stamp: Option<ProducerStamp>,
-    /// A broker may have written it already.
+    /// Its answer is outstanding.
+    in_flight: bool,
+    /// A broker may have written it, as far as the answers before tell.
     possibly_written: bool,
+}
+
+impl<B> Queued<B> {
+    /// Whether a broker may have written it.
+    const fn may_be_written(&self) -> bool {
+        self.possibly_written || self.in_flight
+    }
+
+    /// Whether it may yet turn up under the stamp that it has.
+    const fn is_open(&self) -> bool {
+        self.stamp.is_some() && self.may_be_written()
+    }
 }
 
 #[derive(Debug)]
@@ -145,6 +159,7 @@ impl<B> Partition<B> {
             id,
             batch,
             stamp: None,
+            in_flight: false,
             possibly_written: false,
         });
     }
@@ -162,7 +177,7 @@ impl<B> Partition<B> {
 
     /// The size of the batch that may be sent next, if one may.
     pub(super) fn may_send(&mut self, now: Instant, max_in_flight: usize) -> Option<usize> {
-        if self.going_back || self.unresolved.is_some() {
+        if self.going_back {
             if self.outstanding > 0 {
                 return None;
             }
@@ -170,11 +185,14 @@ impl<B> Partition<B> {
             self.sent = 0;
         }
         let window = if self.proven { max_in_flight } else { 1 };
-        if self.not_before.is_some_and(|at| at > now) || self.outstanding >= window {
+        self.wake(now);
+        if self.not_before.is_some() || self.outstanding >= window {
             return None;
         }
-        self.not_before = None;
-        self.batches.get(self.sent).map(|q| q.batch.size)
+        let next = self.batches.get(self.sent)?;
+        // Behind an unresolved sequence only that is sent whose outcome must be found out (rule 37).
+        let waits = self.unresolved.is_some() && next.stamp.is_none();
+        (!waits).then_some(next.batch.size)
     }
 
     /// Whether nothing is outstanding on another broker (rule 27).
@@ -216,6 +234,7 @@ impl<B> Partition<B> {
             }
         });
         let id = next.id;
+        next.in_flight = true;
         self.sent += 1;
         self.outstanding += 1;
         Some((id, stamp))
@@ -224,6 +243,11 @@ impl<B> Partition<B> {
     pub(super) fn wait_for_leader(&mut self, now: Instant, backoff: &Backoff) {
         self.last_error = Some(ErrorCode::LEADER_NOT_AVAILABLE);
         self.back_off(now, backoff);
+    }
+
+    /// Ends a wait that is over, whether or not something may be sent then.
+    pub(super) fn wake(&mut self, now: Instant) {
+        self.not_before = self.not_before.filter(|at| *at > now);
     }
 
     fn back_off(&mut self, now: Instant, backoff: &Backoff) {
@@ -247,12 +271,17 @@ impl<B> Partition<B> {
     ) -> Option<(B, Outcome)> {
         self.outstanding = self.outstanding.saturating_sub(1);
         let at = self.batches.iter().position(|q| q.id == sent.batch)?;
-        if let (Verdict::Retry { unknown: true, .. }, Some(queued)) =
-            (verdict, self.batches.get_mut(at))
-        {
-            queued.possibly_written = true;
+        let acts_on = self.acts_on(sent.batch);
+        if let Some(queued) = self.batches.get_mut(at) {
+            queued.in_flight = false;
+            queued.possibly_written |= match verdict {
+                Verdict::Retry { unknown, .. } => unknown,
+                // Written, though its turn to be acknowledged has not come.
+                Verdict::Done { .. } => !acts_on,
+                Verdict::NewEpoch | Verdict::Refuse(_) => false,
+            };
         }
-        if !self.acts_on(sent.batch) {
+        if !acts_on {
             self.going_back = true;
             return self.take_unordered(at, verdict);
         }
@@ -306,8 +335,7 @@ impl<B> Partition<B> {
         Some((queued.batch.payload, outcome))
     }
 
-    /// The head is refused for good. Its sequence goes to the next one, unless an earlier attempt may
-    /// have used it up (rules 28, 29).
+    /// The head is refused for good (rule 28).
     fn refuse(&mut self, error: ErrorCode, stamp: ProducerStamp) -> Option<(B, Outcome)> {
         self.going_back = true;
         let possibly_written = self.batches.front()?.possibly_written;
@@ -315,11 +343,7 @@ impl<B> Partition<B> {
             error,
             possibly_written,
         });
-        if possibly_written && stamp.id >= 0 {
-            self.unresolved = Some(stamp);
-        } else {
-            self.close_gap(stamp);
-        }
+        self.leave_sequence(stamp, possibly_written);
         head
     }
 
@@ -338,13 +362,17 @@ impl<B> Partition<B> {
         }
     }
 
-    /// A refused head was never written, and so was nothing behind it: the broker takes no sequence
-    /// before the one it waits for. The batches behind move up (rule 29).
-    fn close_gap(&mut self, refused: ProducerStamp) {
-        if refused.id < 0 || self.identity != Some((refused.id, refused.epoch)) {
+    /// The head was given up. Its sequence goes to the next, and all behind it move up (rule 29),
+    /// unless it may be used up already, or something may yet turn up under a sequence behind it.
+    fn leave_sequence(&mut self, given_up: ProducerStamp, possibly_written: bool) {
+        if given_up.id < 0 || self.identity != Some((given_up.id, given_up.epoch)) {
             return;
         }
-        self.sequence = refused.sequence;
+        if possibly_written || self.batches.iter().any(Queued::is_open) {
+            self.unresolved = Some(given_up);
+            return;
+        }
+        self.sequence = given_up.sequence;
         for queued in &mut self.batches {
             queued.stamp = None;
         }
@@ -356,34 +384,23 @@ impl<B> Partition<B> {
         if head.batch.created + timeout > now {
             return None;
         }
-        let in_flight = self.sent > 0 && self.outstanding > 0 && !self.going_back;
-        let possibly_written = head.possibly_written || in_flight;
-        match head.stamp {
-            Some(stamp) if possibly_written => self.unresolved = Some(stamp),
-            Some(stamp) => self.reuse(stamp),
-            None => {}
-        }
+        let (stamp, possibly_written) = (head.stamp, head.may_be_written());
         let last_error = self.last_error;
         self.going_back |= self.outstanding > 0;
-        self.take_head(Outcome::Expired {
+        let head = self.take_head(Outcome::Expired {
             possibly_written,
             last_error,
-        })
-    }
-
-    /// A batch given up though it was certainly not written leaves its sequence to the next.
-    fn reuse(&mut self, stamp: ProducerStamp) {
-        let behind_is_known = self.batches.iter().all(|q| !q.possibly_written);
-        if behind_is_known {
-            self.close_gap(stamp);
-        } else {
-            self.unresolved = Some(stamp);
+        });
+        if let Some(stamp) = stamp {
+            self.leave_sequence(stamp, possibly_written);
         }
+        head
     }
 
-    /// Once nothing is outstanding, the stamp whose epoch must be left behind.
+    /// The stamp whose epoch must be left behind, once all that was sent under it is known to be
+    /// written or not: under a new epoch nobody would recognise it.
     pub(super) fn take_unresolved(&mut self) -> Option<ProducerStamp> {
-        if self.outstanding > 0 {
+        if self.outstanding > 0 || self.batches.iter().any(Queued::is_open) {
             return None;
         }
         let stamp = self.unresolved.take()?;
@@ -395,13 +412,12 @@ impl<B> Partition<B> {
 
     /// Everything that is held, with whether it may have been written.
     pub(super) fn clear(&mut self) -> impl Iterator<Item = (B, bool)> {
-        let in_flight = if self.outstanding > 0 { self.sent } else { 0 };
         self.sent = 0;
         self.going_back = self.outstanding > 0;
-        std::mem::take(&mut self.batches)
-            .into_iter()
-            .enumerate()
-            .map(move |(i, q)| (q.batch.payload, q.possibly_written || i < in_flight))
+        std::mem::take(&mut self.batches).into_iter().map(|q| {
+            let may_be_written = q.may_be_written();
+            (q.batch.payload, may_be_written)
+        })
     }
 
     pub(super) fn next_event(&self, timeout: Duration) -> Option<Instant> {

@@ -224,7 +224,7 @@ fn after_a_move_nothing_goes_to_the_new_leader_before_the_old_one_answered() {
 #[test]
 fn a_refused_batch_leaves_its_sequence_to_the_next() {
     let mut s = Script::with_id();
-    let window = in_flight(&mut s, 2);
+    let window = in_flight(&mut s, 1);
     s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
     assert_eq!(
         s.finished(),
@@ -236,8 +236,23 @@ fn a_refused_batch_leaves_its_sequence_to_the_next() {
             }
         )]
     );
-    s.answer(&window[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    s.batch(P, 'b', 10);
     assert_eq!(stamps(&s.sent()), stamps(&window[0]));
+}
+
+#[test]
+fn a_refused_batch_with_others_on_their_way_costs_an_epoch() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 3);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    // Under its sequence the next would open the way for what may still arrive of the others.
+    s.machine.handle_lost(s.now, window[1].id, true);
+    s.machine.handle_lost(s.now, window[2].id, true);
+    s.now += SECOND;
+    let again = s.sent();
+    assert_eq!(stamps(&again), stamps(&window[1]));
+    s.answer(&again, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
 }
 
 #[test]
@@ -313,6 +328,74 @@ fn a_batch_out_of_time_in_flight_stops_the_partition_until_it_is_answered() {
 }
 
 #[test]
+fn all_that_is_in_flight_when_its_time_is_up_may_be_written() {
+    let mut s = Script::with_id();
+    in_flight(&mut s, 2);
+    s.batch(P, 'c', 10);
+    s.now += 121 * SECOND;
+    s.machine.handle_timeout(s.now);
+    let expired = |possibly_written| Outcome::Expired {
+        possibly_written,
+        last_error: None,
+    };
+    let expected = [
+        ('a', expired(true)),
+        ('b', expired(true)),
+        ('c', expired(false)),
+    ];
+    assert_eq!(s.finished(), expected);
+}
+
+/// Two in flight, one of which is out of time before the other.
+fn first_of_two_out_of_time(s: &mut Script) -> Vec<Request> {
+    s.batch(P, '0', 10);
+    let first = s.sent();
+    s.ack(&first, 0);
+    s.batch(P, 'a', 10);
+    s.now += SECOND;
+    s.batch(P, 'b', 10);
+    let window = vec![s.sent(), s.sent()];
+    s.now += 119 * SECOND + SECOND / 2;
+    s.machine.handle_timeout(s.now);
+    assert_eq!(s.finished().len(), 2);
+    window
+}
+
+#[test]
+fn what_may_be_written_behind_a_batch_out_of_time_keeps_its_stamp() {
+    for possibly_written in [true, false] {
+        let mut s = Script::with_id();
+        let window = first_of_two_out_of_time(&mut s);
+        s.machine.handle_lost(s.now, window[0].id, true);
+        s.machine.handle_lost(s.now, window[1].id, possibly_written);
+        s.batch(P, 'c', 10);
+        if possibly_written {
+            let again = s.sent();
+            assert_eq!(stamps(&again), stamps(&window[1]));
+            // Nothing begins behind it before its outcome is known.
+            assert_eq!(s.send(), None);
+            s.ack(&again, 20);
+            assert_eq!(s.finished(), [('b', delivered(20))]);
+        }
+        assert_eq!(stamps(&s.sent()), [(1, 0)]);
+    }
+}
+
+#[test]
+fn what_was_acknowledged_behind_a_batch_out_of_time_is_not_written_anew() {
+    let mut s = Script::with_id();
+    let window = first_of_two_out_of_time(&mut s);
+    s.ack(&window[0], 10);
+    s.ack(&window[1], 20);
+    let again = s.sent();
+    assert_eq!(stamps(&again), stamps(&window[1]));
+    s.ack(&again, 20);
+    assert_eq!(s.finished(), [('b', delivered(20))]);
+    s.batch(P, 'c', 10);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+#[test]
 fn a_batch_out_of_time_that_was_never_sent_costs_nothing() {
     let mut s = Script::with_id();
     in_flight(&mut s, 0);
@@ -358,6 +441,17 @@ fn a_partition_missing_from_the_answer_is_sent_again() {
     s.machine.handle_response(s.now, window[0].id, |_| None);
     s.now += SECOND;
     assert_eq!(stamps(&s.sent()), stamps(&window[0]));
+}
+
+#[test]
+fn a_wait_that_is_over_while_an_answer_is_awaited_does_not_come_up_again_and_again() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    s.answer(&window[0], ErrorCode::NOT_ENOUGH_REPLICAS, -1);
+    s.now = s.machine.poll_timeout().expect("it is tried again");
+    s.machine.handle_timeout(s.now);
+    assert_eq!(s.send(), None);
+    assert!(s.machine.poll_timeout().is_some_and(|at| at > s.now));
 }
 
 #[test]

@@ -112,6 +112,20 @@ impl BatchBuilder {
         }
     }
 
+    /// Goes on in another buffer, with what was appended so far, and gives the old one back.
+    #[must_use]
+    pub fn move_to(&mut self, mut buffer: Vec<u8>) -> Vec<u8> {
+        let filled = self.buf.get(..self.at).unwrap_or_default();
+        if buffer.len() < filled.len() {
+            buffer.resize(filled.len(), 0);
+        }
+        if let Some(place) = buffer.get_mut(..filled.len()) {
+            place.copy_from_slice(filled);
+        }
+        self.room = buffer.len().min(self.limit);
+        std::mem::replace(&mut self.buf, buffer)
+    }
+
     /// What [`size`](Self::size) becomes by this record, to the byte. Compression makes it less, or
     /// [leaves it](Self::seal_compressed), never more.
     #[must_use]
