@@ -1,0 +1,178 @@
+//! What a seed decides: the settings of everything, and the weather.
+
+use std::time::Duration;
+
+use ottla::protocol::records::Compression;
+use ottla_core::backoff::Random;
+
+use crate::faults::Fault;
+
+/// Longer than any storm: whoever has so much time writes everything.
+pub(crate) const LONG: Duration = Duration::from_secs(120);
+
+/// What is promised, and so what may go wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Family {
+    /// Idempotent producers, on brokers that say nothing untrue: exactly once, in order.
+    Idempotent,
+    /// Idempotent producers, on brokers that now and then forget a producer after they wrote for
+    /// it. Kafka lets those send again under a new epoch, so records may come twice.
+    Forgetful,
+    /// Without idempotence: what is acknowledged is there.
+    AtLeastOnce,
+}
+
+/// One run.
+#[derive(Debug, Clone)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) family: Family,
+    pub(crate) partitions: i32,
+    pub(crate) min_insync_replicas: i32,
+    pub(crate) producers: Vec<Sending>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) metadata_max_age: Duration,
+    pub(crate) reading: Reading,
+    pub(crate) weather: Weather,
+}
+
+/// How one producer behaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Sending {
+    pub(crate) records: usize,
+    /// So many are sent without a pause in between.
+    pub(crate) burst: usize,
+    pub(crate) pause: Duration,
+    pub(crate) value_size: usize,
+    pub(crate) linger: Duration,
+    pub(crate) batch_size: usize,
+    pub(crate) max_in_flight: usize,
+    pub(crate) max_request_size: usize,
+    pub(crate) pages: usize,
+    pub(crate) delivery_timeout: Duration,
+    pub(crate) compression: Compression,
+    pub(crate) ending: Ending,
+}
+
+/// How a producer ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// It is closed when the storm is over and everything is written.
+    Calm,
+    /// It is closed in the middle of the storm, with little time left to write.
+    Abrupt,
+}
+
+/// How the consumer behaves.
+#[derive(Debug, Clone)]
+pub(crate) struct Reading {
+    pub(crate) max_wait: Duration,
+    pub(crate) partition_bytes: usize,
+    pub(crate) queue_kib: usize,
+    /// It takes this long over every so many records.
+    pub(crate) dawdles: Option<(usize, Duration)>,
+}
+
+/// How often what goes wrong, and for how long.
+#[derive(Debug, Clone)]
+pub(crate) struct Weather {
+    pub(crate) storm: Duration,
+    /// How often each fault strikes a request, in thousandths.
+    pub(crate) faults: Vec<(Fault, u32)>,
+    /// How often a write to a broker is cut off, or a connection turned deaf, in thousandths.
+    pub(crate) cuts: u32,
+    pub(crate) deaf: u32,
+    /// How often a connection is refused, in thousandths.
+    pub(crate) refused: u32,
+    /// The longest round trip.
+    pub(crate) latency: Duration,
+    /// The longest time between two leader moves.
+    pub(crate) moves: Option<Duration>,
+    /// The longest time between two crashes or restarts of a broker.
+    pub(crate) crashes: Option<Duration>,
+}
+
+impl Plan {
+    pub(crate) fn new(seed: u64, family: Family) -> Self {
+        let mut random = Random(seed);
+        let draw = &mut random;
+        let producers = (0..=draw.below(2)).map(|_| Sending::new(family, draw));
+        Self {
+            seed,
+            family,
+            producers: producers.collect(),
+            partitions: 1 + draw.below(5) as i32,
+            min_insync_replicas: 1 + draw.below(2) as i32,
+            request_timeout: ms(draw, 400, 3000),
+            metadata_max_age: ms(draw, 1000, 60_000),
+            reading: Reading::new(draw),
+            weather: Weather::new(family, draw),
+        }
+    }
+}
+
+impl Sending {
+    fn new(family: Family, draw: &mut Random) -> Self {
+        let most = if family == Family::AtLeastOnce { 8 } else { 5 };
+        let compressions = [Compression::None, Compression::None, Compression::Lz4];
+        Self {
+            records: 50 + draw.below(400),
+            burst: 1 + draw.below(30),
+            pause: ms(draw, 1, 800),
+            value_size: 8 + draw.below(600),
+            linger: ms(draw, 0, 40),
+            batch_size: 200 + draw.below(4000),
+            max_in_flight: 1 + draw.below(most),
+            max_request_size: 6000 + draw.below(20_000),
+            pages: 2 + draw.below(14),
+            delivery_timeout: match draw.below(3) {
+                0 => LONG,
+                _ => ms(draw, 1000, 12_000),
+            },
+            compression: compressions[draw.below(3)],
+            ending: if draw.below(4) == 0 {
+                Ending::Abrupt
+            } else {
+                Ending::Calm
+            },
+        }
+    }
+}
+
+impl Reading {
+    fn new(draw: &mut Random) -> Self {
+        let slow = draw.below(3) == 0;
+        Self {
+            max_wait: ms(draw, 10, 500),
+            partition_bytes: 500 + draw.below(20_000),
+            queue_kib: 1 + draw.below(100),
+            dawdles: slow.then(|| (1 + draw.below(20), ms(draw, 1, 300))),
+        }
+    }
+}
+
+impl Weather {
+    /// Half of what may go wrong does, some of it often.
+    fn new(family: Family, draw: &mut Random) -> Self {
+        let mut sometimes = |most: usize| match draw.below(2) {
+            0 => 0,
+            _ => 1 + draw.below(most) as u32,
+        };
+        let rate = |fault: &Fault| (*fault, sometimes(fault.most_in_a_thousand()));
+        let told = |fault: &&Fault| family == Family::Forgetful || **fault != Fault::Forget;
+        Self {
+            faults: Fault::ALL.iter().filter(told).map(rate).collect(),
+            cuts: sometimes(20),
+            deaf: sometimes(15),
+            refused: sometimes(200),
+            storm: ms(draw, 3000, 25_000),
+            latency: ms(draw, 0, 120),
+            moves: (draw.below(2) == 0).then(|| ms(draw, 50, 3000)),
+            crashes: (draw.below(3) == 0).then(|| ms(draw, 300, 6000)),
+        }
+    }
+}
+
+fn ms(draw: &mut Random, from: usize, to: usize) -> Duration {
+    Duration::from_millis((from + draw.below(to - from)) as u64)
+}

@@ -1,0 +1,521 @@
+//! One run: a cluster, producers and a consumer on it, and a storm that passes.
+
+use std::{
+    future::Future,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use ottla::{
+    Acks, Client, Consumer, Delivery, ErrorKind, Producer, Record, Reset, Start,
+    protocol::records::{Batches, Decompressor},
+};
+use ottla_broker::Cluster;
+use tokio::time::{sleep, timeout};
+
+use crate::{
+    faults::Faults,
+    laws,
+    plan::{Ending, Family, LONG, Plan, Reading, Sending},
+    wire::Wiring,
+};
+
+pub(crate) const TOPIC: &str = "t";
+/// What lasts longer than this, when nothing goes wrong any more, hangs.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// After a storm, until the last late copy has arrived and the last wait is over.
+const SETTLING: Duration = Duration::from_secs(15);
+/// Records that fill the memory of a producer.
+const FILLER: usize = 4000;
+
+/// Everything that happened.
+#[derive(Default)]
+pub(crate) struct History {
+    pub(crate) sent: Vec<Sent>,
+    /// By partition, the log as it stands at the end.
+    pub(crate) logs: Vec<Vec<Stored>>,
+    /// What the consumer read, in its order.
+    pub(crate) read: Vec<(i32, i64, Bytes)>,
+    /// What is wrong whatever the records say.
+    pub(crate) wrong: Vec<String>,
+    pub(crate) trace: Vec<String>,
+}
+
+/// A record that was sent, and what the producer said of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Sent {
+    pub(crate) producer: usize,
+    pub(crate) partition: i32,
+    pub(crate) value: Bytes,
+    pub(crate) fate: Fate,
+}
+
+#[derive(Debug, Clone)]
+pub(crate) enum Fate {
+    /// `send` took it not.
+    NotTaken,
+    /// Written at this offset; -1 is an unknown one.
+    Written(i64),
+    Failed {
+        possibly_written: bool,
+        timed_out: bool,
+        #[expect(dead_code, reason = "for whoever reads a failure")]
+        error: String,
+    },
+    /// Nothing was ever said.
+    Hung,
+}
+
+/// A record in a log.
+#[derive(Debug, Clone)]
+pub(crate) struct Stored {
+    pub(crate) offset: i64,
+    pub(crate) value: Bytes,
+}
+
+type Shared<T> = Arc<Mutex<T>>;
+
+fn with<T, R>(shared: &Shared<T>, f: impl FnOnce(&mut T) -> R) -> R {
+    f(&mut shared.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+/// What the tasks of a run share.
+#[derive(Clone)]
+struct World {
+    plan: Arc<Plan>,
+    cluster: Cluster,
+    faults: Arc<Faults>,
+    client: Client,
+    history: Shared<History>,
+}
+
+/// Plays a plan through.
+pub(crate) async fn run(plan: &Plan) -> History {
+    let replicas = plan.min_insync_replicas.to_string();
+    let configs = [("min.insync.replicas", replicas.as_str())];
+    let cluster = Cluster::builder().brokers(3).in_memory();
+    let cluster = cluster.topic_with(TOPIC, plan.partitions, &configs);
+    let cluster = cluster.start().await.expect("the cluster starts");
+    let faults = Arc::new(Faults::new(plan, cluster.clone()));
+    let hook = faults.clone();
+    let control = cluster.control(move |request| hook.decide(request));
+    let world = World {
+        client: connect(plan, &cluster, &faults).await,
+        plan: Arc::new(plan.clone()),
+        cluster,
+        faults: faults.clone(),
+        history: Shared::default(),
+    };
+    world.play().await;
+    // The hook keeps the cluster, which keeps the hook.
+    control.remove();
+    let mut history = with(&world.history, std::mem::take);
+    history.trace = faults.trace();
+    history
+}
+
+async fn connect(plan: &Plan, cluster: &Cluster, faults: &Arc<Faults>) -> Client {
+    let (cluster, faults) = (cluster.clone(), faults.clone());
+    let mut builder = Client::builder(cluster.bootstrap())
+        .request_timeout(plan.request_timeout)
+        .api_timeout(Duration::from_secs(20))
+        .seed(plan.seed)
+        .connect_with(Wiring { cluster, faults });
+    let age = plan.metadata_max_age.as_millis().to_string();
+    builder
+        .set("metadata.max.age.ms", &age)
+        .expect("it is a setting");
+    builder.connect().await.expect("nothing goes wrong yet")
+}
+
+impl World {
+    async fn play(&self) {
+        let reading = tokio::spawn(self.clone().read());
+        self.faults.set_storm(true);
+        let chaos = tokio::spawn(self.clone().chaos());
+        let producers = self.plan.producers.iter().enumerate();
+        let sending: Vec<_> = producers
+            .map(|(n, how)| tokio::spawn(self.clone().produce(n, how.clone())))
+            .collect();
+        sleep(self.plan.weather.storm).await;
+        self.faults.set_storm(false);
+        chaos.await.expect("the chaos ends");
+        for (n, sending) in sending.into_iter().enumerate() {
+            match timeout(PATIENCE, sending).await {
+                Ok(sent) => sent.expect("no producer panics"),
+                Err(_) => self.wrong(format!("producer {n} hangs")),
+            }
+        }
+        sleep(SETTLING).await;
+        self.read_logs();
+        self.await_reader().await;
+        reading.abort();
+    }
+
+    fn wrong(&self, what: String) {
+        self.faults.note(format!("WRONG: {what}"));
+        with(&self.history, |h| h.wrong.push(what));
+    }
+
+    /// Waits for what must come to an end now, and says what does not.
+    async fn ends<T>(&self, what: &str, future: impl Future<Output = T>) -> Option<T> {
+        let done = timeout(PATIENCE, future).await;
+        if done.is_err() {
+            self.wrong(format!("{what} hangs"));
+        }
+        done.ok()
+    }
+
+    // ---- trouble ----
+
+    /// Moves leaders, and stops and starts brokers, while the storm lasts.
+    async fn chaos(self) {
+        let weather = &self.faults.weather;
+        let mut down: Vec<i32> = Vec::new();
+        tokio::join!(self.moves(), async {
+            let Some(pause) = weather.crashes else { return };
+            while self.faults.storm() {
+                sleep(self.faults.up_to(pause)).await;
+                let broker = 1 + self.faults.below(3) as i32;
+                if let Some(at) = down.iter().position(|b| *b == broker) {
+                    down.swap_remove(at);
+                    self.start(broker).await;
+                } else {
+                    down.push(broker);
+                    self.faults.note(format!("broker {broker} crashes"));
+                    let stopped = self.cluster.stop_broker(broker).await;
+                    stopped.expect("it runs");
+                }
+            }
+            for broker in down {
+                self.start(broker).await;
+            }
+        });
+    }
+
+    async fn start(&self, broker: i32) {
+        self.faults.note(format!("broker {broker} starts"));
+        self.cluster.start_broker(broker).await.expect("it is down");
+    }
+
+    async fn moves(&self) {
+        let Some(pause) = self.faults.weather.moves else {
+            return;
+        };
+        while self.faults.storm() {
+            sleep(self.faults.up_to(pause)).await;
+            let partition = self.faults.below(self.plan.partitions as usize) as i32;
+            let to = 1 + self.faults.below(3) as i32;
+            // Not to one that is down.
+            if self.cluster.move_leader(TOPIC, partition, to).is_ok() {
+                self.faults.note(format!("{partition} moves to {to}"));
+            }
+        }
+    }
+
+    // ---- producers ----
+
+    async fn produce(self, number: usize, how: Sending) {
+        let producer = self.producer(&how);
+        let mut script = Script {
+            world: self,
+            producer,
+            number,
+            sent: Vec::new(),
+            next: 0,
+        };
+        script.storm(&how).await;
+        if how.ending == Ending::Calm {
+            script.calm(&how).await;
+        }
+        let closing = script.producer.close(Duration::from_secs(1));
+        let closed = script.world.ends("close", closing).await;
+        if how.ending == Ending::Calm && matches!(closed, Some(Err(_))) {
+            script.world.wrong(format!("close of {number}: {closed:?}"));
+        }
+        script.settle_from(0).await;
+        if how.delivery_timeout == LONG {
+            script.expect_no_timeout();
+        }
+        script.settle().await;
+    }
+
+    fn producer(&self, how: &Sending) -> Producer {
+        let idempotent = self.plan.family != Family::AtLeastOnce;
+        let acks = match how.burst % 2 {
+            0 if !idempotent => Acks::Leader,
+            _ => Acks::All,
+        };
+        let mut builder = Producer::builder(&self.client)
+            .idempotence(idempotent)
+            .acks(acks)
+            .linger(how.linger)
+            .compression(how.compression)
+            .delivery_timeout(how.delivery_timeout);
+        for (name, value) in [
+            ("batch.size", how.batch_size),
+            ("max.request.size", how.max_request_size),
+            ("max.in.flight.requests.per.connection", how.max_in_flight),
+            ("buffer.memory", how.pages << 14),
+            ("max.block.ms", 4000),
+        ] {
+            let set = builder.set(name, &value.to_string());
+            set.expect("it is a setting");
+        }
+        builder.build().expect("the settings go together")
+    }
+
+    // ---- the consumer, and the logs ----
+
+    async fn read(self) {
+        let mut consumer = loop {
+            match self.consumer().await {
+                Ok(consumer) => break consumer,
+                Err(error) => self.faults.note(format!("no consumer: {error}")),
+            }
+        };
+        for count in 1.. {
+            match consumer.recv().await {
+                Ok(record) => {
+                    let read = (
+                        record.partition,
+                        record.offset,
+                        record.value.unwrap_or_default(),
+                    );
+                    with(&self.history, |h| h.read.push(read));
+                }
+                Err(error) => {
+                    self.faults.note(format!("the consumer is told: {error}"));
+                    sleep(Duration::from_millis(50)).await;
+                }
+            }
+            match self.plan.reading.dawdles {
+                Some((every, pause)) if count % every == 0 && self.faults.storm() => {
+                    sleep(pause).await;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    async fn consumer(&self) -> ottla::Result<Consumer> {
+        let mut builder = Consumer::builder(&self.client).reset(Reset::None);
+        for partition in 0..self.plan.partitions {
+            builder = builder.assign(TOPIC, partition, Start::Earliest);
+        }
+        let Reading {
+            max_wait,
+            partition_bytes,
+            queue_kib,
+            ..
+        } = self.plan.reading;
+        builder.set("fetch.max.wait.ms", &max_wait.as_millis().to_string())?;
+        builder.set("max.partition.fetch.bytes", &partition_bytes.to_string())?;
+        builder.set("queued.max.messages.kbytes", &queue_kib.to_string())?;
+        builder.build().await
+    }
+
+    fn read_logs(&self) {
+        let logs = (0..self.plan.partitions).map(|n| log(&self.cluster, n));
+        with(&self.history, |h| h.logs = logs.collect());
+    }
+
+    /// Waits until the consumer has read everything, and a little longer.
+    async fn await_reader(&self) {
+        let all = with(&self.history, |h| {
+            h.logs.iter().map(Vec::len).sum::<usize>()
+        });
+        let reads = async {
+            while with(&self.history, |h| h.read.len()) < all {
+                sleep(Duration::from_millis(100)).await;
+            }
+        };
+        self.ends("the consumer", reads).await;
+        sleep(Duration::from_secs(2)).await;
+    }
+}
+
+/// One producer, and what it was given.
+struct Script {
+    world: World,
+    producer: Producer,
+    number: usize,
+    sent: Vec<(Sent, Option<Delivery>)>,
+    next: usize,
+}
+
+impl Script {
+    /// Sends while everything goes wrong.
+    async fn storm(&mut self, how: &Sending) {
+        let faults = self.world.faults.clone();
+        for n in 0..how.records {
+            if n % how.burst == 0 {
+                sleep(faults.up_to(how.pause)).await;
+            }
+            let partition = faults.below(self.world.plan.partitions as usize) as i32;
+            let size = faults.below(how.value_size);
+            self.send(partition, size).await;
+            if faults.below(200) == 0 {
+                self.flush().await;
+            }
+            let abrupt = how.ending == Ending::Abrupt;
+            if abrupt && (n > how.records / 2 || !faults.storm()) {
+                return;
+            }
+        }
+    }
+
+    /// When the storm is over, everything works again, and nothing was lost of the memory.
+    async fn calm(&mut self, how: &Sending) {
+        while self.world.faults.storm() {
+            sleep(Duration::from_secs(1)).await;
+        }
+        sleep(SETTLING).await;
+        self.flush().await;
+        let first = self.sent.len();
+        for partition in 0..self.world.plan.partitions {
+            self.send(partition, 10).await;
+        }
+        self.flush().await;
+        let room = self.fill();
+        self.flush().await;
+        self.settle_from(first).await;
+        let failed = |s: &&Sent| !matches!(s.fate, Fate::Written(_));
+        if let Some(failed) = self.sent[first..].iter().map(|(s, _)| s).find(failed) {
+            let (name, fate) = (laws::name(&failed.value), &failed.fate);
+            self.world
+                .wrong(format!("after the storm, {name}: {fate:?}"));
+        }
+        let fresh = self.world.producer(how);
+        let mut other = Self {
+            world: self.world.clone(),
+            producer: fresh,
+            number: self.number + 100,
+            sent: Vec::new(),
+            next: 0,
+        };
+        other.send(0, 10).await;
+        other.flush().await;
+        let fresh_room = other.fill();
+        other.flush().await;
+        other.settle().await;
+        if room != fresh_room {
+            let what = format!("memory for {room} records of {fresh_room} in a fresh producer");
+            self.world.wrong(what);
+        }
+    }
+
+    async fn flush(&self) {
+        let flushed = self.world.ends("flush", self.producer.flush()).await;
+        if matches!(flushed, Some(Err(_))) {
+            self.world.wrong(format!("flush says {flushed:?}"));
+        }
+    }
+
+    fn value(&mut self, size: usize) -> Bytes {
+        let mut value = format!("{}:{}:", self.number, self.next);
+        self.next += 1;
+        while value.len() < size {
+            value.push('x');
+        }
+        value.into()
+    }
+
+    async fn send(&mut self, partition: i32, size: usize) {
+        let value = self.value(size);
+        let time = self.world.faults.now_ms();
+        let record = Record::to(TOPIC).partition(partition).value(&value);
+        let record = record.timestamp(time);
+        let taken = self.producer.send(record).await;
+        if let Err(error) = &taken {
+            self.world.faults.note(format!("not taken: {error}"));
+        }
+        self.keep(partition, value, taken.ok());
+    }
+
+    /// Sends without waiting until the memory is full; says how many it took.
+    fn fill(&mut self) -> usize {
+        for count in 0.. {
+            let value = self.value(FILLER);
+            let time = self.world.faults.now_ms();
+            let record = Record::to(TOPIC).partition(0).value(&value);
+            let record = record.timestamp(time);
+            let Ok(delivery) = self.producer.try_send(record) else {
+                return count;
+            };
+            self.keep(0, value, Some(delivery));
+        }
+        unreachable!("memory ends")
+    }
+
+    fn keep(&mut self, partition: i32, value: Bytes, delivery: Option<Delivery>) {
+        let sent = Sent {
+            producer: self.number,
+            partition,
+            value,
+            fate: Fate::NotTaken,
+        };
+        self.sent.push((sent, delivery));
+    }
+
+    /// Learns what became of everything, and writes it down.
+    async fn settle(mut self) {
+        self.settle_from(0).await;
+        let sent = self.sent.into_iter().map(|(sent, _)| sent);
+        with(&self.world.history, |h| h.sent.extend(sent));
+    }
+
+    /// What is tried again long enough is written: no storm lasts as long.
+    fn expect_no_timeout(&self) {
+        let timed_out = |s: &&Sent| {
+            matches!(
+                &s.fate,
+                Fate::Failed {
+                    timed_out: true,
+                    ..
+                }
+            )
+        };
+        if let Some(sent) = self.sent.iter().map(|(s, _)| s).find(timed_out) {
+            let (name, fate) = (laws::name(&sent.value), &sent.fate);
+            self.world
+                .wrong(format!("out of time after the storm, {name}: {fate:?}"));
+        }
+    }
+
+    async fn settle_from(&mut self, first: usize) {
+        for (sent, delivery) in &mut self.sent[first..] {
+            let Some(delivery) = delivery.take() else {
+                continue;
+            };
+            sent.fate = match self.world.ends("a delivery", delivery).await {
+                None => Fate::Hung,
+                Some(Ok(written)) => Fate::Written(written.offset),
+                Some(Err(error)) => Fate::Failed {
+                    possibly_written: error.possibly_written(),
+                    timed_out: matches!(error.kind(), ErrorKind::Timeout { .. }),
+                    error: error.to_string(),
+                },
+            };
+        }
+    }
+}
+
+/// The records of a partition as they are stored.
+fn log(cluster: &Cluster, partition: i32) -> Vec<Stored> {
+    let mut decompressor = Decompressor::default();
+    let mut log = Vec::new();
+    for bytes in cluster.batches(TOPIC, partition) {
+        for batch in Batches::new(bytes) {
+            let batch = batch.expect("the log is whole").open(&mut decompressor);
+            for record in &batch.expect("the log is whole") {
+                let record = record.expect("the log is whole");
+                let value = Bytes::copy_from_slice(record.value.unwrap_or_default());
+                let offset = record.offset;
+                log.push(Stored { offset, value });
+            }
+        }
+    }
+    log
+}
