@@ -39,11 +39,15 @@ impl Brokers {
     /// The link to an address.
     pub(crate) fn link(&self, address: &Address, purpose: Use) -> Arc<Link> {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        let make = || Arc::new(Link::new(address.clone(), self.dialer.clone()));
-        links
-            .entry((address.clone(), purpose))
-            .or_insert_with(make)
-            .clone()
+        let key = (address.clone(), purpose);
+        // One whose task has ended would refuse everything.
+        let open = links.get(&key).filter(|link| !link.is_closed());
+        if let Some(link) = open {
+            return link.clone();
+        }
+        let link = Arc::new(Link::new(address.clone(), self.dialer.clone()));
+        links.insert(key, link.clone());
+        link
     }
 
     /// Drops the links of a use that is over.

@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use ottla_core::{
     backoff::{Attempts, Backoff, Random},
-    cluster::{Cluster, Topic, Topology},
+    cluster::{Cluster, Topic, Topology, UNKNOWN_TOPIC_ANSWERS},
     fetcher::Start,
 };
-use ottla_protocol::{ErrorCode, wire::Request};
+use ottla_protocol::wire::Request;
 use tokio::time::{Instant, timeout_at};
 
 use crate::{
@@ -18,12 +18,8 @@ use crate::{
     metadata::{Metadata, Snapshot, Wish},
     offsets::{self, Place},
     seeds::Seeds,
-    settings::{self, boolean, millis, number},
+    settings::{self, boolean, bounded, millis, number},
 };
-
-/// After so many answers in a row that a topic does not exist, it does not: a topic just made may
-/// be unknown to a broker for a moment.
-pub(crate) const UNKNOWN_TOPIC_ANSWERS: u32 = 4;
 
 /// A connection to a Kafka cluster, shared by producers, consumers and single requests. Clones are
 /// the same client; when the last one and everything made from it is dropped, its connections close
@@ -80,15 +76,17 @@ impl ClientBuilder {
     }
 
     /// `request.timeout.ms`: how long one request may take on one connection. Default 30 s.
-    pub const fn request_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.request_timeout = timeout;
+    /// At most 2147483647 ms.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.request_timeout = bounded(timeout);
         self
     }
 
     /// `default.api.timeout.ms`: how long a call may take with all its attempts, [`connect`](Self::connect)
     /// included. Default 60 s.
-    pub const fn api_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.api_timeout = timeout;
+    /// At most 2147483647 ms.
+    pub fn api_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.api_timeout = bounded(timeout);
         self
     }
 
@@ -190,7 +188,7 @@ impl ClientBuilder {
         };
         let doing = || format!("connecting to {}", self.bootstrap);
         client
-            .wait_for(client.deadline(), doing, |s| {
+            .wait_for(client.deadline(), doing, None, |s| {
                 (s.answers > 0).then_some(Ok(()))
             })
             .await?;
@@ -364,8 +362,8 @@ impl Client {
     pub(crate) fn link(&self, broker: i32, purpose: Use) -> Result<Arc<Link>> {
         let topology = self.topology();
         let Some(broker) = topology.brokers.get(&broker) else {
-            let code = ErrorCode::BROKER_NOT_AVAILABLE;
-            return Err(Error::broker(code, format!("looking for broker {broker}")));
+            let kind = ErrorKind::Connect("nobody knows where it is".into());
+            return Err(Error::new(kind, format!("looking for broker {broker}")));
         };
         let address = Address {
             host: broker.host.clone(),
@@ -433,18 +431,22 @@ impl Client {
     }
 
     pub(crate) async fn topic_by(&self, name: &str, deadline: Instant) -> Result<Arc<Topic>> {
-        if let Some(topic) = self.topology().topic(name) {
+        let topology = self.topology();
+        let gone = topology.errors.get(name);
+        let gone = gone.is_some_and(|e| e.times >= UNKNOWN_TOPIC_ANSWERS);
+        if let Some(topic) = topology.topic(name).filter(|_| !gone) {
             return Ok(topic.clone());
         }
         let key: Arc<str> = name.into();
         let since = self.shared.metadata.watch().borrow().answers;
         self.shared.metadata.wish(Wish::Topic(key)).await;
         let doing = || format!("looking for topic {name}");
-        self.wait_for(deadline, doing, |s| {
-            if let Some(topic) = s.topology.topic(name) {
+        self.wait_for(deadline, doing, Some(name), |s| {
+            let error = s.topology.errors.get(name);
+            if let Some(topic) = s.topology.topic(name).filter(|_| error.is_none()) {
                 return Some(Ok(topic.clone()));
             }
-            let error = s.topology.errors.get(name).filter(|_| s.answers > since)?;
+            let error = error.filter(|_| s.answers > since)?;
             let final_ = !error.code.is_retriable() || error.times >= UNKNOWN_TOPIC_ANSWERS;
             final_.then(|| Err(Error::broker(error.code, doing())))
         })
@@ -456,6 +458,7 @@ impl Client {
         &self,
         deadline: Instant,
         doing: impl Fn() -> String,
+        topic: Option<&str>,
         mut decide: impl FnMut(&Snapshot) -> Option<Result<T>>,
     ) -> Result<T> {
         let mut watch = self.shared.metadata.watch();
@@ -475,12 +478,8 @@ impl Client {
         }
         let snapshot = self.shared.metadata.watch().borrow().clone();
         let unknown = || {
-            snapshot
-                .topology
-                .errors
-                .values()
-                .next()
-                .map(|e| e.code.to_string())
+            let error = snapshot.topology.errors.get(topic?);
+            error.map(|e| e.code.to_string())
         };
         let last = snapshot.trouble.clone().or_else(unknown);
         let after_ms = (deadline - started).as_micros().div_ceil(1000);

@@ -25,7 +25,7 @@ struct Inner {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting is unknown, malformed or contradicts another.
+    /// A setting is malformed or contradicts another, or a partition is not assigned.
     Config(String),
     /// There is no setting of this name.
     UnknownSetting(String),
@@ -50,13 +50,13 @@ pub enum ErrorKind {
     Decode(DecodeError),
     /// A record batch is damaged.
     Records(RecordError),
-    /// The broker refused; see [`Error::code`].
+    /// The broker refused, or the client found the same without asking; see [`Error::code`].
     Broker(ErrorCode),
     /// A record is larger than the limit.
     RecordTooLarge {
-        /// Its size in bytes.
+        /// The most it takes in bytes, batch header included, before compression.
         size: usize,
-        /// The limit, and the setting it comes from.
+        /// The limit in bytes (`max.request.size`).
         limit: usize,
     },
     /// The topic does not have this partition.
@@ -66,6 +66,8 @@ pub enum ErrorKind {
     },
     /// The buffer is full (`buffer.memory`), and waiting was not asked for.
     BufferFull,
+    /// Nothing is known of the topic yet, and waiting was not asked for. It was asked for.
+    TopicNotKnown,
     /// The producer, consumer or client was closed.
     Closed,
 }
@@ -120,7 +122,8 @@ impl Error {
         }
     }
 
-    /// Whether the same thing may work later without anybody changing anything.
+    /// Whether the same thing may work later without anybody changing anything. Look at
+    /// [`possibly_written`](Self::possibly_written) first: what was done may be done twice.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self.kind() {
@@ -129,12 +132,13 @@ impl Error {
             | ErrorKind::Disconnected(_)
             | ErrorKind::Io(_)
             | ErrorKind::Timeout { .. }
-            | ErrorKind::BufferFull => true,
+            | ErrorKind::BufferFull
+            | ErrorKind::TopicNotKnown => true,
             _ => false,
         }
     }
 
-    /// Whether the producer, consumer or client it came from is of no further use.
+    /// Whether the producer, consumer or client it came from was closed, and is of no further use.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
         matches!(self.kind(), ErrorKind::Closed)
@@ -188,6 +192,7 @@ impl fmt::Display for ErrorKind {
                 write!(f, "there is no such partition; the topic has {partitions}")
             }
             Self::BufferFull => write!(f, "the buffer is full (buffer.memory)"),
+            Self::TopicNotKnown => write!(f, "the topic is not known yet; try again soon"),
             Self::Closed => write!(f, "it was closed"),
         }
     }

@@ -45,6 +45,10 @@ pub use ottla_core::{
     fetcher::{Reset, Start},
 };
 pub use ottla_protocol as protocol;
+pub use ottla_protocol::{
+    ErrorCode,
+    records::{Compression, Header},
+};
 pub use producer::{
     Acks, Choice, Delivery, Partitioner, Partitioning, Producer, ProducerBuilder, Record,
     RecordMetadata,

@@ -110,7 +110,6 @@ impl Link {
         let task = Task {
             address: address.clone(),
             dialer,
-            negotiation: Negotiation::default(),
         };
         let task = tokio::spawn(task.run(queue)).abort_handle();
         Self {
@@ -118,6 +117,11 @@ impl Link {
             address,
             task,
         }
+    }
+
+    /// Whether its task has ended, which it does not while this handle lives, unless it panicked.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.calls.is_closed()
     }
 
     /// Sends a request in the newest version both sides speak, up to `cap`, and waits for its answer.
@@ -181,7 +185,8 @@ impl Link {
             Ok(Err(_)) => return Err(closed()),
             Ok(Ok(())) => {}
         }
-        answer.await.unwrap_or_else(|_| Err(closed()))
+        let lost = || Error::unsure(ErrorKind::Closed, format!("{api} to {}", self.address));
+        answer.await.unwrap_or_else(|_| Err(lost()))
     }
 
     fn overdue(&self, api: &str, timeout: Duration) -> Error {
@@ -204,7 +209,6 @@ fn encode_error(e: ottla_protocol::wire::EncodeError) -> Error {
 struct Task {
     address: Address,
     dialer: Dialer,
-    negotiation: Negotiation,
 }
 
 /// A connection whose versions are known.
@@ -215,7 +219,7 @@ struct Open {
 }
 
 impl Task {
-    async fn run(mut self, mut queue: mpsc::Receiver<Call>) {
+    async fn run(self, mut queue: mpsc::Receiver<Call>) {
         let mut attempts = Attempts::new(self.dialer.seeds.next());
         let mut not_before = Instant::now();
         while let Some(call) = queue.recv().await {
@@ -244,15 +248,16 @@ impl Task {
     }
 
     /// Connects and finds out the versions. An old broker may close the connection instead of
-    /// answering, which takes another (rule 2).
-    async fn open(&mut self, deadline: Instant) -> Result<Open> {
+    /// answering, which takes another; the next time it is asked as if nothing were known (rule 2).
+    async fn open(&self, deadline: Instant) -> Result<Open> {
         let deadline = deadline.min(Instant::now() + self.dialer.setup_timeout);
         let started = Instant::now();
+        let mut negotiation = Negotiation::default();
         loop {
             let mut io = self.dial(started, deadline).await?;
             let mut machine = Connection::new(self.dialer.max_frame);
             match self
-                .negotiate(&mut *io, &mut machine, started, deadline)
+                .negotiate(&mut negotiation, &mut *io, &mut machine, started, deadline)
                 .await
             {
                 Ok(versions) => {
@@ -270,8 +275,7 @@ impl Task {
                         ErrorKind::Io(_) => true,
                         _ => false,
                     };
-                    if !hung_up || !self.negotiation.handle_closed() {
-                        self.negotiation = Negotiation::default();
+                    if !hung_up || !negotiation.handle_closed() {
                         return Err(error);
                     }
                 }
@@ -294,7 +298,8 @@ impl Task {
     }
 
     async fn negotiate(
-        &mut self,
+        &self,
+        negotiation: &mut Negotiation,
         io: &mut dyn Stream,
         machine: &mut Connection<Pending>,
         started: Instant,
@@ -302,7 +307,7 @@ impl Task {
     ) -> Result<Versions> {
         let doing = format!("asking {} for its API versions", self.address);
         loop {
-            let version = self.negotiation.version();
+            let version = negotiation.version();
             let request = ApiVersionsRequest {
                 client_software_name: "ottla".into(),
                 client_software_version: env!("CARGO_PKG_VERSION").into(),
@@ -336,7 +341,7 @@ impl Task {
                     frame::decode_response::<ApiVersionsRequest>(&answer, 0).map_err(|_| e)
                 })
                 .map_err(|e| Error::new(ErrorKind::Decode(e), doing.as_str()))?;
-            match self.negotiation.handle_response(&response) {
+            match negotiation.handle_response(&response) {
                 Negotiated::Done(versions) => return Ok(versions),
                 Negotiated::Again => {}
                 Negotiated::Refused(code) => return Err(Error::broker(code, doing)),
@@ -388,6 +393,15 @@ impl Task {
             reply,
         } = call;
         if reply.is_closed() {
+            return;
+        }
+        if deadline <= Instant::now() {
+            let kind = ErrorKind::Timeout {
+                after_ms: 0,
+                last: Some("it waited for its turn too long".into()),
+            };
+            let doing = format!("{api} to {}", self.address);
+            let _: Result<_, _> = reply.send(Err(Error::new(kind, doing)));
             return;
         }
         match encode(&open.versions, self.dialer.client_id.as_deref()) {

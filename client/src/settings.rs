@@ -7,6 +7,11 @@ use crate::error::{Error, ErrorKind, Result};
 /// The longest time a setting may say: what fits the protocol's 32 bits of milliseconds (rule 13).
 pub(crate) const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 
+/// A time that was given as one, brought into what the protocol can say.
+pub(crate) fn bounded(time: Duration) -> Duration {
+    time.min(LONGEST)
+}
+
 /// Reads a number.
 pub(crate) fn number<T: FromStr>(name: &str, value: &str) -> Result<T> {
     value

@@ -12,7 +12,7 @@ use std::{
 
 use ottla_protocol::ErrorCode;
 
-use crate::backoff::{Attempts, Backoff};
+use crate::backoff::{Attempts, Backoff, Random};
 
 /// Where reading starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -132,6 +132,7 @@ pub struct Fetcher {
     stale: BTreeSet<Arc<str>>,
     reset: Reset,
     backoff: Backoff,
+    seeds: Random,
     next_slot: u32,
     /// Where the last fetch began looking, so that no partition starves the others.
     turn: Slot,
@@ -160,10 +161,12 @@ enum State {
 }
 
 impl Fetcher {
-    /// A fetcher without partitions. `reset` is `auto.offset.reset`.
+    /// A fetcher without partitions. `reset` is `auto.offset.reset`; equal seeds wait equally long
+    /// before they try again.
     #[must_use]
-    pub fn new(reset: Reset, backoff: Backoff) -> Self {
+    pub fn new(reset: Reset, backoff: Backoff, seed: u64) -> Self {
         Self {
+            seeds: Random(seed),
             partitions: BTreeMap::new(),
             busy: HashSet::new(),
             problems: VecDeque::new(),
@@ -192,7 +195,7 @@ impl Fetcher {
             state: State::at(start),
             paused: false,
             not_before: None,
-            attempts: Attempts::new(u64::from(slot.0)),
+            attempts: Attempts::new(self.seeds.bits()),
         };
         self.partitions.insert(slot, partition);
         slot
@@ -263,7 +266,7 @@ impl Fetcher {
         let State::LookingUp(start) = p.state else {
             return;
         };
-        if p.incarnation != lookup.incarnation {
+        if p.incarnation != lookup.incarnation || start != lookup.start {
             return;
         }
         match answer {
@@ -482,7 +485,7 @@ mod tests {
     use super::*;
 
     fn one(reset: Reset, start: Start) -> (Fetcher, Slot) {
-        let mut f = Fetcher::new(reset, Backoff::RETRY);
+        let mut f = Fetcher::new(reset, Backoff::RETRY, 1);
         let slot = f.handle_assigned("t".into(), 0, start, 0);
         (f, slot)
     }
@@ -591,7 +594,7 @@ mod tests {
     #[test]
     fn partitions_take_turns_at_the_front() {
         let now = Instant::now();
-        let mut f = Fetcher::new(Reset::None, Backoff::RETRY);
+        let mut f = Fetcher::new(Reset::None, Backoff::RETRY, 1);
         for n in 0..3 {
             f.handle_assigned("t".into(), n, Start::Offset(0), 0);
         }

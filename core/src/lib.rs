@@ -3,7 +3,7 @@
 //!
 //! - [`connection`]: frames, correlation, order and deadlines of one broker connection.
 //! - [`versions`]: what a broker speaks, and how that is found out.
-//! - [`cluster`]: topology, leader epochs, when to look again, and which address to try next.
+//! - [`cluster`]: topology, leader epochs, and when to look again.
 //! - [`producer`]: batches per partition, order, sequence numbers, retries.
 //! - [`fetcher`]: positions, which broker to fetch from, and when.
 //!

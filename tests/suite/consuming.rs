@@ -13,6 +13,7 @@ on_every_cluster! {
     a_seek_forgets_what_was_fetched_and_goes_on_elsewhere
     several_partitions_are_read_side_by_side
     a_position_moves_when_the_application_comes_back
+    batches_and_records_can_be_taken_in_turn
     a_record_that_comes_later_wakes_the_consumer
     a_paused_partition_waits_and_others_do_not
     an_offset_outside_the_log_follows_the_reset_policy
@@ -134,6 +135,24 @@ async fn a_position_moves_when_the_application_comes_back(target: Target) {
     read(&mut consumer, 1).await;
     assert_eq!(consumer.position(&topic, 0), Some(3));
     assert_eq!(consumer.position("other", 0), None);
+}
+
+async fn batches_and_records_can_be_taken_in_turn(target: Target) {
+    let (client, topic) = filled(&target, 1, 300).await;
+    let mut builder = Consumer::builder(&client).assign(topic.as_str(), 0, Start::Earliest);
+    let limit = "max.partition.fetch.bytes";
+    builder.set(limit, "500").expect("it is a setting");
+    let mut consumer = builder.build().await.expect("the topic is there");
+    let mut offsets = Vec::new();
+    while offsets.len() < 300 {
+        offsets.push(read(&mut consumer, 1).await[0].offset);
+        if offsets.len() < 300 {
+            let batch = consumer.next_batch().await.expect("a batch comes");
+            let records = batch.records().map(|r| r.expect("it is whole").offset);
+            offsets.extend(records);
+        }
+    }
+    assert!(offsets.into_iter().eq(0..300));
 }
 
 async fn a_record_that_comes_later_wakes_the_consumer(target: Target) {

@@ -14,6 +14,7 @@ use ottla_tests::{OwnRecord, Target, expect_records, on_every_cluster, read, sen
 on_every_cluster! {
     records_come_back_as_they_were_sent_with_each_compression
     records_of_a_partition_keep_their_order_over_many_batches
+    order_holds_without_idempotence_too
     a_key_always_goes_to_the_same_partition
     a_partitioner_may_take_turns_or_be_ones_own
     acks_0_and_1_deliver_too
@@ -91,6 +92,22 @@ async fn records_of_a_partition_keep_their_order_over_many_batches(target: Targe
         let expected = (0..1000).map(|i| (3 * i + partition).to_string());
         assert!(values.eq(expected.map(bytes::Bytes::from)));
     }
+}
+
+/// Nothing but the order of requests keeps the order of records then.
+async fn order_holds_without_idempotence_too(target: Target) {
+    let (client, topic) = target.topic(1).await;
+    let mut builder = Producer::builder(&client).idempotence(false);
+    builder.set("batch.size", "500").expect("it is a setting");
+    let producer = builder.build().expect("the settings are fine");
+    let sent: Vec<_> = (0..5000)
+        .map(|i: i32| OwnRecord::value(0, i.to_string()))
+        .collect();
+    let offsets = send_all(&producer, &topic, &sent).await;
+    assert!(
+        offsets.into_iter().eq(0..5000),
+        "records overtook one another"
+    );
 }
 
 async fn a_key_always_goes_to_the_same_partition(target: Target) {

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 use ottla_core::{
-    cluster::Topology,
+    cluster::{Topology, UNKNOWN_TOPIC_ANSWERS},
     fetcher::{Fetch, Fetched, Fetcher, Lookup, Problem, Slot, Start, Wanted},
 };
 use ottla_protocol::{
@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     brokers::Use,
-    client::{Client, UNKNOWN_TOPIC_ANSWERS},
+    client::Client,
     error::{Error, Result},
     metadata::{Snapshot, Wish},
     offsets::{self, Place},
@@ -49,6 +49,8 @@ pub(super) enum Command {
         key: Key,
         start: Start,
         incarnation: Incarnation,
+        /// What it was when this was asked; a seek may have changed it since.
+        number: u32,
     },
     Unassign(Key),
     Seek {
@@ -103,7 +105,11 @@ impl Driver {
         raw: mpsc::UnboundedSender<Raw>,
     ) -> Self {
         Self {
-            machine: Fetcher::new(settings.reset, client.retry_backoff()),
+            machine: Fetcher::new(
+                settings.reset,
+                client.retry_backoff(),
+                client.seeds().next(),
+            ),
             assigned: HashMap::new(),
             events: JoinSet::new(),
             purpose: Use::Fetch(client.brokers().next_consumer()),
@@ -146,7 +152,8 @@ impl Driver {
                 key,
                 start,
                 incarnation,
-            } => self.assign(key, start, incarnation),
+                number,
+            } => self.assign(key, start, incarnation, number),
             Command::Unassign(key) => {
                 if let Some(assigned) = self.assigned.remove(&key) {
                     self.machine.handle_unassigned(assigned.slot);
@@ -185,12 +192,12 @@ impl Driver {
         }
     }
 
-    fn assign(&mut self, key: Key, start: Start, incarnation: Incarnation) {
-        let (topic, number) = key.clone();
+    fn assign(&mut self, key: Key, start: Start, incarnation: Incarnation, number: u32) {
+        let (topic, partition) = key.clone();
         let topic_id = self.topic_id(&topic);
         let slot = self
             .machine
-            .handle_assigned(topic, number, start, incarnation.fetching());
+            .handle_assigned(topic, partition, start, number);
         let assigned = Assigned {
             slot,
             incarnation,

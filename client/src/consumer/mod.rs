@@ -318,7 +318,8 @@ impl Consumer {
             let doing = format!("assigning {topic}-{partition}");
             return Err(Error::new(ErrorKind::NoSuchPartition { partitions }, doing));
         }
-        let incarnation = Incarnation::new(self.numbers.next());
+        let number = self.numbers.next();
+        let incarnation = Incarnation::new(number);
         let assigned = Assigned {
             incarnation: incarnation.clone(),
             position: start.offset(),
@@ -329,6 +330,7 @@ impl Consumer {
             key,
             start,
             incarnation,
+            number,
         })
     }
 
@@ -421,7 +423,7 @@ impl Consumer {
     /// same (rule 63).
     ///
     /// Dropping the future loses nothing. Batches and single records can be taken in turn: what is
-    /// left of a batch that [`recv`](Self::recv) began is skipped over by this.
+    /// left of a batch that [`recv`](Self::recv) began comes first, perhaps without records.
     ///
     /// # Errors
     /// When a broker refuses a partition in a way that does not pass, a batch is damaged, or a
@@ -433,6 +435,9 @@ impl Consumer {
 
     fn poll_next_batch(&mut self, cx: &mut Context<'_>) -> Poll<Result<RecordBatch>> {
         self.come_back();
+        if let Some((batch, _)) = self.current.take() {
+            return Poll::Ready(Ok(self.rest_of(batch)));
+        }
         loop {
             let arrival = match self.resumed.pop_front() {
                 Some(arrival) => Some(arrival),
@@ -448,6 +453,15 @@ impl Consumer {
                 return Poll::Ready(content);
             }
         }
+    }
+
+    /// What is left of a batch whose first records were handed out one by one.
+    fn rest_of(&mut self, batch: RecordBatch) -> RecordBatch {
+        let key = (batch.topic.clone(), batch.partition);
+        let position = self.partitions.get(&key).and_then(|a| a.position);
+        let rest = batch.starting_at(position);
+        self.handed_out = Some((key, rest.next_offset()));
+        rest
     }
 
     /// What an arrival is to the application now: nothing where it is out of date, nor while its

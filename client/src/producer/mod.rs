@@ -35,6 +35,8 @@ use settings::Settings;
 use crate::{
     client::Client,
     error::{Error, ErrorKind, Result},
+    metadata::Wish,
+    settings::bounded,
 };
 
 /// The batch header, which a record's batch takes besides the record.
@@ -105,9 +107,9 @@ impl ProducerBuilder {
         self
     }
 
-    /// `linger.ms`: how long a batch waits for more records. Default 5 ms.
-    pub const fn linger(mut self, linger: Duration) -> Self {
-        self.settings.linger = linger;
+    /// `linger.ms`: how long a batch waits for more records. Default 5 ms, at most 2147483647 ms.
+    pub fn linger(mut self, linger: Duration) -> Self {
+        self.settings.linger = bounded(linger);
         self
     }
 
@@ -117,10 +119,10 @@ impl ProducerBuilder {
         self
     }
 
-    /// `delivery.timeout.ms`: how long a record may take from [`Producer::send`] to its answer.
-    /// Default 120 s.
-    pub const fn delivery_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.delivery_timeout = timeout;
+    /// `delivery.timeout.ms`: how long a batch may take from its first record to its answer; what
+    /// [`Producer::send`] waits is not counted. Default 120 s, at most 2147483647 ms.
+    pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
+        self.settings.delivery_timeout = bounded(timeout);
         self
     }
 
@@ -139,7 +141,7 @@ impl ProducerBuilder {
     /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
     /// | `delivery.timeout.ms` | 120000 | |
     /// | `compression.type` | none | none, gzip, snappy, lz4, zstd |
-    /// | `compression.gzip.level` | 6 | 1 to 9 |
+    /// | `compression.gzip.level` | 6 | 1 to 9, or -1 for the default |
     /// | `compression.zstd.level` | 3 | -131072 to 22 |
     ///
     /// # Errors
@@ -202,13 +204,22 @@ impl Producer {
     /// was no room in time, or the producer is closed.
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery> {
         let new = self.new_record(&record)?;
+        let max_block = self.shared.settings.max_block;
+        let mut deadline = None;
         let topic = match self.shared.accumulator.topic(record.topic) {
             Some(topic) => topic,
-            None => self.look_up(record.topic).await?,
+            None => {
+                let deadline = *deadline.insert(Instant::now() + max_block);
+                self.look_up(record.topic, deadline).await?
+            }
         };
         match self.append(&topic, &record, &new, 0)? {
             Appended::Done(delivery) => Ok(delivery),
-            Appended::NeedsPages(pages) => self.wait_and_append(&topic, &record, &new, pages).await,
+            Appended::NeedsPages(pages) => {
+                let deadline = deadline.unwrap_or_else(|| Instant::now() + max_block);
+                self.wait_and_append(&topic, &record, &new, pages, deadline)
+                    .await
+            }
             Appended::Closed => Err(closed(&record)),
         }
     }
@@ -216,16 +227,16 @@ impl Producer {
     /// [`send`](Self::send) without waiting, for a topic that is already known.
     ///
     /// # Errors
-    /// As [`send`](Self::send); [`ErrorKind::BufferFull`] when it would have to wait, for memory or
-    /// for a topic that was not used before.
+    /// As [`send`](Self::send). [`ErrorKind::BufferFull`] when it would have to wait for memory, and
+    /// [`ErrorKind::TopicNotKnown`] for a topic that was not used before: it is then looked up, and
+    /// known soon after, if there is such a topic.
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery> {
         let new = self.new_record(&record)?;
         let full = || Error::new(ErrorKind::BufferFull, sending(&record));
-        let topic = self
-            .shared
-            .accumulator
-            .topic(record.topic)
-            .ok_or_else(full)?;
+        let known = self.shared.accumulator.topic(record.topic);
+        let Some(topic) = known.or_else(|| self.known_topic(record.topic)) else {
+            return Err(Error::new(ErrorKind::TopicNotKnown, sending(&record)));
+        };
         match self.append(&topic, &record, &new, 0)? {
             Appended::Done(delivery) => Ok(delivery),
             Appended::NeedsPages(_) => Err(full()),
@@ -286,8 +297,17 @@ impl Producer {
         Ok(accumulator.append(queue, new, pages))
     }
 
-    async fn look_up(&self, name: &str) -> Result<Arc<TopicQueue>> {
-        let deadline = Instant::now() + self.shared.settings.max_block;
+    /// A topic that the client knows, or else asks for.
+    fn known_topic(&self, name: &str) -> Option<Arc<TopicQueue>> {
+        let client = &self.shared.client;
+        if let Some(topic) = client.topology().topic(name) {
+            return Some(self.shared.accumulator.add_topic(topic));
+        }
+        client.metadata().hint(Wish::Topic(name.into()));
+        None
+    }
+
+    async fn look_up(&self, name: &str, deadline: Instant) -> Result<Arc<TopicQueue>> {
         let topic = self.shared.client.topic_by(name, deadline).await?;
         Ok(self.shared.accumulator.add_topic(&topic))
     }
@@ -299,9 +319,9 @@ impl Producer {
         record: &Record<'_>,
         new: &NewRecord<'_>,
         mut pages: u32,
+        deadline: Instant,
     ) -> Result<Delivery> {
         let max_block = self.shared.settings.max_block;
-        let deadline = Instant::now() + max_block;
         loop {
             let taken = timeout_at(deadline, self.shared.accumulator.take_pages(pages)).await;
             if taken.is_err() {

@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
+    task::{Context, Poll, Waker},
     time::Instant as StdInstant,
 };
 
@@ -91,15 +92,15 @@ pub(super) struct Sender {
 
 impl Sender {
     pub(super) fn new(client: Client, settings: Settings, accumulator: Arc<Accumulator>) -> Self {
-        let machine = producer::Producer::new(producer::Settings {
+        let how = producer::Settings {
             idempotent: settings.is_idempotent(),
             max_in_flight: settings.max_in_flight,
             max_request_size: settings.max_request_size,
             delivery_timeout: settings.delivery_timeout,
             retry_backoff: client.retry_backoff(),
-        });
+        };
         Self {
-            machine,
+            machine: producer::Producer::new(how, client.seeds().next()),
             compressor: Compressor::new(settings.compression, settings.level()),
             slots: HashMap::new(),
             lingering: BTreeMap::new(),
@@ -280,7 +281,14 @@ impl Sender {
                 Ok(r) => Err(r.error_code),
                 Err(error) => {
                     tracing::warn!(%error, "no producer id");
-                    Err(error.code().unwrap_or(ErrorCode::NETWORK_EXCEPTION))
+                    Err(match error.kind() {
+                        ErrorKind::Broker(code) => *code,
+                        // No repetition would change these.
+                        ErrorKind::Version(_) | ErrorKind::Encode(_) => {
+                            ErrorCode::UNSUPPORTED_VERSION
+                        }
+                        _ => ErrorCode::NETWORK_EXCEPTION,
+                    })
                 }
             })
         });
@@ -337,7 +345,7 @@ impl Sender {
             topic_data,
         });
         let (id, link) = (request.id, self.client.link(request.broker, Use::Produce));
-        self.events.spawn(async move {
+        let sending = async move {
             let link = match link {
                 Ok(link) => link,
                 Err(error) => return Event::Produced(id, Err(error)),
@@ -346,7 +354,19 @@ impl Sender {
                 return Event::Written(id, link.send_unanswered(message, cap, timeout).await);
             }
             Event::Produced(id, link.request(message, cap, timeout).await)
-        });
+        };
+        self.spawn_in_order(sending);
+    }
+
+    /// Polls a request once, which puts it into its link's queue, and only then gives it a task of its
+    /// own. Tasks begin in no order, and requests must leave in the order they were decided in.
+    fn spawn_in_order(&mut self, sending: impl Future<Output = Event> + Send + 'static) {
+        let mut sending = Box::pin(tokio::task::unconstrained(sending));
+        let mut nobody = Context::from_waker(Waker::noop());
+        match sending.as_mut().poll(&mut nobody) {
+            Poll::Ready(event) => self.events.spawn(std::future::ready(event)),
+            Poll::Pending => self.events.spawn(sending),
+        };
     }
 
     /// A batch as it goes on the wire: sealed the first time, the same bytes on every retry, and

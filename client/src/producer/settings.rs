@@ -149,11 +149,7 @@ fn acks(value: &str) -> Result<Acks> {
 
 fn level(name: &str, value: &str, compression: Compression) -> Result<i32> {
     let level = number(name, value)?;
-    match compression.levels() {
-        Some((levels, _)) if !levels.contains(&level) => {
-            let wanted = format!("{} to {}", levels.start(), levels.end());
-            Err(malformed(name, value, &wanted))
-        }
-        _ => Ok(level),
-    }
+    let refused = |e| Error::config(format!("{name}: {e}"));
+    compression.check_level(level).map_err(refused)?;
+    Ok(level)
 }

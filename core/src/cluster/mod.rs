@@ -25,6 +25,10 @@ use crate::backoff::{Attempts, Backoff};
 /// can set it back (rule 15).
 const REWINDS_BELIEVED: u32 = 5;
 
+/// After so many answers in a row that a topic does not exist, it does not: a topic just made may be
+/// unknown to a broker for a moment. It is then asked for no more, unless somebody wants it again.
+pub const UNKNOWN_TOPIC_ANSWERS: u32 = 4;
+
 /// No partition number beyond this is believed, so that an answer cannot make a topic of 2 billion.
 const MAX_PARTITIONS: i32 = 1_000_000;
 
@@ -85,6 +89,12 @@ impl Cluster {
     /// Somebody uses a topic: it is asked for from now on, at once if it is not known.
     pub fn handle_interest(&mut self, now: Instant, topic: Arc<str>) {
         let known = self.topology.topics.contains_key(&topic);
+        if !known && !self.wanted.contains(&topic) && self.topology.errors.contains_key(&topic) {
+            // What was said of it before was said for others.
+            let mut next = Topology::clone(&self.topology);
+            next.errors.remove(&topic);
+            self.topology = Arc::new(next);
+        }
         if self.wanted.insert(topic) || !known {
             self.handle_stale(now);
         }
@@ -176,6 +186,9 @@ impl Cluster {
         };
         if !topic.error_code.is_ok() {
             let times = next.errors.get(&name).map_or(0, |e| e.times) + 1;
+            if times >= UNKNOWN_TOPIC_ANSWERS && !next.topics.contains_key(&name) {
+                self.wanted.remove(&name);
+            }
             next.errors.insert(
                 name,
                 TopicError {

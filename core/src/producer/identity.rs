@@ -33,11 +33,11 @@ enum State {
         epoch: i16,
     },
     /// Refused for good.
-    Refused,
+    Refused(ErrorCode),
 }
 
 impl Identity {
-    pub(super) fn new(idempotent: bool, backoff: Backoff) -> Self {
+    pub(super) fn new(idempotent: bool, backoff: Backoff, seed: u64) -> Self {
         let state = if idempotent {
             State::Wanted(None)
         } else {
@@ -46,7 +46,7 @@ impl Identity {
         Self {
             state,
             backoff,
-            attempts: Attempts::new(0),
+            attempts: Attempts::new(seed),
         }
     }
 
@@ -55,7 +55,15 @@ impl Identity {
         match self.state {
             State::Anonymous => Some((-1, -1)),
             State::Known { id, epoch } => Some((id, epoch)),
-            State::Wanted(_) | State::Asked | State::Refused => None,
+            State::Wanted(_) | State::Asked | State::Refused(_) => None,
+        }
+    }
+
+    /// Why there will be no id.
+    pub(super) const fn refused(&self) -> Option<ErrorCode> {
+        match self.state {
+            State::Refused(error) => Some(error),
+            _ => None,
         }
     }
 
@@ -94,7 +102,7 @@ impl Identity {
                 self.state = State::Wanted(Some(now + self.attempts.delay(&self.backoff)));
             }
             Err(error) => {
-                self.state = State::Refused;
+                self.state = State::Refused(error);
                 return Err(error);
             }
         }

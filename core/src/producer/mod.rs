@@ -30,7 +30,7 @@ use identity::Identity;
 pub use identity::InitProducerId;
 use partition::{Partition, Verdict};
 
-use crate::backoff::Backoff;
+use crate::backoff::{Backoff, Random};
 
 /// How a producer behaves; the names are those of the Java client's settings.
 #[derive(Debug, Clone)]
@@ -139,6 +139,7 @@ pub enum Outcome {
 pub struct Producer<B> {
     settings: Settings,
     identity: Identity,
+    seeds: Random,
     partitions: Vec<Partition<B>>,
     /// Partitions that hold batches.
     active: BTreeSet<Slot>,
@@ -158,11 +159,12 @@ struct InFlight {
 }
 
 impl<B> Producer<B> {
-    /// A producer with nothing to send.
+    /// A producer with nothing to send; equal seeds wait equally long before they try again.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
+    pub fn new(settings: Settings, seed: u64) -> Self {
         Self {
-            identity: Identity::new(settings.idempotent, settings.retry_backoff),
+            identity: Identity::new(settings.idempotent, settings.retry_backoff, seed),
+            seeds: Random(seed),
             settings,
             partitions: Vec::new(),
             active: BTreeSet::new(),
@@ -177,7 +179,8 @@ impl<B> Producer<B> {
 
     /// Makes a place for a partition. Asked twice, it makes two: the caller keeps the slot.
     pub fn add_partition(&mut self, topic: Arc<str>, partition: i32) -> Slot {
-        self.partitions.push(Partition::new(topic, partition));
+        let seed = self.seeds.bits();
+        self.partitions.push(Partition::new(topic, partition, seed));
         Slot(self.partitions.len() - 1)
     }
 
@@ -187,8 +190,16 @@ impl<B> Producer<B> {
         self.partitions.get(slot.0).map(|p| (&p.topic, p.partition))
     }
 
-    /// Takes a batch in, behind those of its partition.
+    /// Takes a batch in, behind those of its partition. One that will never have a producer id is
+    /// finished at once.
     pub fn handle_batch(&mut self, slot: Slot, batch: Batch<B>) {
+        if let Some(error) = self.identity.refused() {
+            let refused = Outcome::Refused {
+                error,
+                possibly_written: false,
+            };
+            return self.finished.push_back((slot, batch.payload, refused));
+        }
         let Some(partition) = self.partitions.get_mut(slot.0) else {
             debug_assert!(false, "slots come from add_partition");
             return;

@@ -135,7 +135,7 @@ pub(super) struct Partition<B> {
 }
 
 impl<B> Partition<B> {
-    pub(super) fn new(topic: Arc<str>, partition: i32) -> Self {
+    pub(super) fn new(topic: Arc<str>, partition: i32, seed: u64) -> Self {
         Self {
             topic,
             partition,
@@ -149,7 +149,7 @@ impl<B> Partition<B> {
             sequence: 0,
             unresolved: None,
             not_before: None,
-            attempts: Attempts::new(partition as u64),
+            attempts: Attempts::new(seed),
             last_error: None,
         }
     }

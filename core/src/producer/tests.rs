@@ -25,7 +25,7 @@ impl Script {
     fn new() -> Self {
         let mut s = Self {
             now: Instant::now(),
-            machine: Producer::new(settings()),
+            machine: Producer::new(settings(), 1),
             leader: 1,
         };
         s.machine.add_partition("t".into(), 0);
@@ -144,6 +144,11 @@ fn a_refused_producer_id_fails_what_is_held() {
             }
         )]
     );
+    assert!(s.machine.is_idle());
+    // And so is what comes later, instead of waiting for its time to be over.
+    s.batch(P, 'b', 1);
+    let payloads: Vec<_> = s.finished().into_iter().map(|(p, _)| p).collect();
+    assert_eq!(payloads, ['b']);
     assert!(s.machine.is_idle());
 }
 
@@ -477,10 +482,13 @@ fn closing_says_which_batches_a_broker_may_have() {
 #[test]
 fn without_idempotence_batches_are_sent_by_nobody_in_particular() {
     let mut s = Script::new();
-    s.machine = Producer::new(Settings {
-        idempotent: false,
-        ..settings()
-    });
+    s.machine = Producer::new(
+        Settings {
+            idempotent: false,
+            ..settings()
+        },
+        1,
+    );
     s.machine.add_partition("t".into(), 0);
     s.batch(P, 'a', 1);
     assert_eq!(s.machine.poll_identity(s.now), None);
@@ -490,10 +498,13 @@ fn without_idempotence_batches_are_sent_by_nobody_in_particular() {
 #[test]
 fn without_idempotence_a_batch_behind_a_failed_one_is_not_written_twice() {
     let mut s = Script::new();
-    s.machine = Producer::new(Settings {
-        idempotent: false,
-        ..settings()
-    });
+    s.machine = Producer::new(
+        Settings {
+            idempotent: false,
+            ..settings()
+        },
+        1,
+    );
     s.machine.add_partition("t".into(), 0);
     s.batch(P, 'z', 1);
     let first = s.sent();
@@ -577,7 +588,7 @@ impl Log {
 #[test]
 fn whatever_is_lost_or_refused_on_the_way_each_batch_is_written_once_and_in_order() {
     for seed in 0..300 {
-        let mut random = crate::backoff::Random(seed);
+        let mut random = Random(seed);
         let mut s = Script::with_id();
         let mut log = Log::default();
         let mut flying: VecDeque<(Request, bool)> = VecDeque::new();
@@ -611,13 +622,7 @@ fn whatever_is_lost_or_refused_on_the_way_each_batch_is_written_once_and_in_orde
     }
 }
 
-fn play(
-    s: &mut Script,
-    log: &mut Log,
-    random: &mut crate::backoff::Random,
-    request: &Request,
-    arrives: bool,
-) {
+fn play(s: &mut Script, log: &mut Log, random: &mut Random, request: &Request, arrives: bool) {
     if !arrives {
         return s.machine.handle_lost(s.now, request.id, true);
     }
