@@ -53,3 +53,8 @@ pub use producer::{
     Acks, Choice, Delivery, Partitioner, Partitioning, Producer, ProducerBuilder, Record,
     RecordMetadata,
 };
+
+/// The example of the README compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../README.md")]
+struct Readme;

@@ -405,6 +405,10 @@ impl Driver {
             let (topic, n) = (&wanted.topic, wanted.partition);
             let metadata = self.client.metadata();
             metadata.hint_leader(topic, n, &answer.current_leader, endpoints);
+            if answer.error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
+                let (offset, reset) = (wanted.offset, self.settings.reset);
+                tracing::warn!(%topic, partition = n, offset, ?reset, "the log holds no such offset");
+            }
             let error = Fetched::Error(answer.error_code);
             self.machine.handle_fetched(now, wanted, error);
             return;

@@ -217,14 +217,14 @@ impl ConsumerBuilder {
     ///
     /// | name | default | |
     /// |---|---|---|
-    /// | `fetch.max.wait.ms` | 500 | |
+    /// | `fetch.max.wait.ms`, `fetch.wait.max.ms` | 500 | |
     /// | `fetch.min.bytes` | 1 | |
     /// | `fetch.max.bytes` | 52428800 | |
     /// | `max.partition.fetch.bytes` | 1048576 | |
     /// | `check.crcs` | true | |
     /// | `auto.offset.reset` | latest | earliest, latest, none |
     /// | `isolation.level` | read_uncommitted | |
-    /// | `queued.max.messages.kbytes` | 65536 | KiB of opened batches that wait for the application |
+    /// | `queued.max.messages.kbytes` | 65536 | KiB of opened batches that wait for the application; at this size fetching pauses, and what is on its way comes on top |
     ///
     /// # Errors
     /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the
@@ -233,7 +233,7 @@ impl ConsumerBuilder {
         self.settings.set(name, value)
     }
 
-    /// Looks the topics up and starts fetching.
+    /// Looks the topics up and starts fetching. Dropping the future ends what was started.
     ///
     /// # Errors
     /// When settings contradict each other, or a topic or partition does not exist.
@@ -297,7 +297,8 @@ impl Consumer {
         }
     }
 
-    /// Starts reading another partition, or an assigned one from another place.
+    /// Starts reading another partition, or an assigned one from another place. Dropping the future
+    /// means that nothing was assigned.
     ///
     /// # Errors
     /// When the topic or partition does not exist.
@@ -486,7 +487,8 @@ impl Consumer {
     /// Dropping the future loses nothing.
     ///
     /// # Errors
-    /// As [`next_batch`](Self::next_batch).
+    /// As [`next_batch`](Self::next_batch). A record that is malformed is told again by every call, and
+    /// nothing else comes, until its partition is sought, paused or unassigned.
     pub async fn recv(&mut self) -> Result<ConsumerRecord> {
         poll_fn(|cx| self.poll_recv(cx)).await
     }

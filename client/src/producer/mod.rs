@@ -130,14 +130,14 @@ impl ProducerBuilder {
     ///
     /// | name | default | |
     /// |---|---|---|
-    /// | `acks` | all | |
+    /// | `acks` | all | all or -1, 1, 0 |
     /// | `enable.idempotence` | true | false if `acks` is not all |
     /// | `partitioner` | murmur2_random | one of [`Partitioning`] |
     /// | `linger.ms` | 5 | |
-    /// | `batch.size` | 262144 | bytes before compression; batches start at 16 KiB and grow |
-    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up |
+    /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; a partition's batches start at 16 KiB and are whole once one was full (Java: 16384) |
+    /// | `buffer.memory` | 33554432 | bytes, in pages of 16 KiB; `send` waits when they are used up |
     /// | `max.request.size` | 1048576 | bytes; also the largest record |
-    /// | `max.in.flight.requests.per.connection` | 5 | |
+    /// | `max.in.flight.requests.per.connection` | 5 | also batches per partition; at most 5 if idempotent, and 1 until a broker has acknowledged one |
     /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
     /// | `delivery.timeout.ms` | 120000 | |
     /// | `compression.type` | none | none, gzip, snappy, lz4, zstd |
@@ -151,7 +151,7 @@ impl ProducerBuilder {
         self.settings.set(name, value)
     }
 
-    /// Starts the producer. No broker is asked yet.
+    /// Starts the producer, on the tokio runtime that it is called on. No broker is asked yet.
     ///
     /// # Errors
     /// When settings contradict each other.
@@ -346,13 +346,14 @@ impl Producer {
     /// Dropping the future changes nothing about the records.
     ///
     /// # Errors
-    /// When the producer is closed.
+    /// When the producer's task has ended, with its runtime.
     pub async fn flush(&self) -> Result<()> {
         self.command(Command::Flush).await
     }
 
     /// Takes no more records, waits for those that are buffered up to `deadline`, and gives up the
-    /// rest; their [`Delivery`] then says so.
+    /// rest; their [`Delivery`] then says so, as it does where records were refused. Dropping the
+    /// future leaves the producer closed, and its records on their way.
     ///
     /// # Errors
     /// When records had to be given up.

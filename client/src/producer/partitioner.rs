@@ -24,7 +24,8 @@ use super::record::Record;
 /// ```
 pub trait Partitioner: Debug + Send + Sync + 'static {
     /// The partition for a record of a topic with so many partitions, at least one. Called for
-    /// every record, on the task that sends it. A number that is not below `partitions` is an
+    /// records that name no partition, on the task that sends them; again for one that had to wait
+    /// for memory. A number that is not below `partitions` is an
     /// error of [`send`](super::Producer::send).
     fn choose(&self, record: &Record<'_>, partitions: usize) -> Choice;
 }
