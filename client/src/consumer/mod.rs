@@ -224,7 +224,7 @@ impl ConsumerBuilder {
     /// | `check.crcs` | true | |
     /// | `auto.offset.reset` | latest | earliest, latest, none |
     /// | `isolation.level` | read_uncommitted | |
-    /// | `queued.max.messages.kbytes` | 65536 | KiB of opened batches that wait for the application; at this size fetching pauses, and what is on its way comes on top |
+    /// | `queued.max.messages.kbytes` | 65536 | KiB of opened batches that wait; then fetching pauses |
     ///
     /// # Errors
     /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the

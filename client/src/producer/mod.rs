@@ -134,10 +134,10 @@ impl ProducerBuilder {
     /// | `enable.idempotence` | true | false if `acks` is not all |
     /// | `partitioner` | murmur2_random | one of [`Partitioning`] |
     /// | `linger.ms` | 5 | |
-    /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; a partition's batches start at 16 KiB and are whole once one was full (Java: 16384) |
+    /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; Java: 16384 |
     /// | `buffer.memory` | 33554432 | bytes, in pages of 16 KiB; `send` waits when they are used up |
     /// | `max.request.size` | 1048576 | bytes; also the largest record |
-    /// | `max.in.flight.requests.per.connection` | 5 | also batches per partition; at most 5 if idempotent, and 1 until a broker has acknowledged one |
+    /// | `max.in.flight.requests.per.connection` | 5 | and batches per partition; at most 5 if idempotent |
     /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
     /// | `delivery.timeout.ms` | 120000 | |
     /// | `compression.type` | none | none, gzip, snappy, lz4, zstd |
