@@ -134,12 +134,9 @@ impl Link {
         cap: i16,
         timeout: Duration,
     ) -> Result<R::Response> {
-        let encode: Encode = Box::new(move |versions, client_id| {
-            let version = versions.pick_up_to::<R>(cap).map_err(version_error)?;
-            let frame = frame::request(&*request, version, client_id).map_err(encode_error)?;
-            Ok((version, frame))
-        });
-        let (version, answer) = self.call(R::NAME, encode, true, timeout).await?;
+        let (version, answer) = self
+            .call(R::NAME, encoder(request, cap), true, timeout)
+            .await?;
         frame::decode_response::<R>(&answer, version).map_err(|e| {
             Error::unsure(
                 ErrorKind::Decode(e),
@@ -155,12 +152,9 @@ impl Link {
         cap: i16,
         timeout: Duration,
     ) -> Result<()> {
-        let encode: Encode = Box::new(move |versions, client_id| {
-            let version = versions.pick_up_to::<R>(cap).map_err(version_error)?;
-            let frame = frame::request(&*request, version, client_id).map_err(encode_error)?;
-            Ok((version, frame))
-        });
-        self.call(R::NAME, encode, false, timeout).await.map(drop)
+        self.call(R::NAME, encoder(request, cap), false, timeout)
+            .await
+            .map(drop)
     }
 
     async fn call(
@@ -196,6 +190,15 @@ impl Link {
         };
         Error::new(kind, format!("{api} to {}", self.address))
     }
+}
+
+/// Writes a request once it is known what the broker speaks, in no newer version than `cap`.
+fn encoder<R: Request + Sync>(request: Arc<R>, cap: i16) -> Encode {
+    Box::new(move |versions, client_id| {
+        let version = versions.pick_up_to::<R>(cap).map_err(version_error)?;
+        let frame = frame::request(&*request, version, client_id).map_err(encode_error)?;
+        Ok((version, frame))
+    })
 }
 
 fn version_error(e: ottla_core::versions::VersionError) -> Error {

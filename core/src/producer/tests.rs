@@ -32,6 +32,17 @@ impl Script {
         s
     }
 
+    fn without_idempotence() -> Self {
+        let how = Settings {
+            idempotent: false,
+            ..settings()
+        };
+        let mut s = Self::new();
+        s.machine = Producer::new(how, 1);
+        s.machine.add_partition("t".into(), 0);
+        s
+    }
+
     fn with_id() -> Self {
         let mut s = Self::new();
         s.machine.identity.poll(s.now).expect("one is wanted");
@@ -481,15 +492,7 @@ fn closing_says_which_batches_a_broker_may_have() {
 
 #[test]
 fn without_idempotence_batches_are_sent_by_nobody_in_particular() {
-    let mut s = Script::new();
-    s.machine = Producer::new(
-        Settings {
-            idempotent: false,
-            ..settings()
-        },
-        1,
-    );
-    s.machine.add_partition("t".into(), 0);
+    let mut s = Script::without_idempotence();
     s.batch(P, 'a', 1);
     assert_eq!(s.machine.poll_identity(s.now), None);
     assert_eq!(s.sent().batches[0].stamp, ProducerStamp::NONE);
@@ -497,15 +500,7 @@ fn without_idempotence_batches_are_sent_by_nobody_in_particular() {
 
 #[test]
 fn without_idempotence_a_batch_behind_a_failed_one_is_not_written_twice() {
-    let mut s = Script::new();
-    s.machine = Producer::new(
-        Settings {
-            idempotent: false,
-            ..settings()
-        },
-        1,
-    );
-    s.machine.add_partition("t".into(), 0);
+    let mut s = Script::without_idempotence();
     s.batch(P, 'z', 1);
     let first = s.sent();
     s.ack(&first, 0);
