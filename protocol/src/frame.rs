@@ -124,7 +124,7 @@ pub fn request<R: Request>(
     R::KEY.encode(&mut w);
     version.encode(&mut w);
     0i32.encode(&mut w);
-    w.field("client_id");
+    w.name("client_id");
     w.len16(client_id.map(str::len));
     w.put(client_id.unwrap_or_default().as_bytes());
     if version >= R::FLEXIBLE {

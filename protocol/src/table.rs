@@ -49,7 +49,7 @@ macro_rules! api {
             const TYPE: $crate::wire::Type = $crate::wire::Type::Struct(&[$(
                 $crate::wire::Field {
                     name: stringify!($field),
-                    spec: api!(@spec $($($spec)+)?),
+                    spec: spec!($($($spec)+)?),
                     ty: <$ty as $crate::wire::Wire>::TYPE,
                     #[cfg(any(test, feature = "any"))]
                     default: |w| {
@@ -60,55 +60,38 @@ macro_rules! api {
             ),*]);
 
             fn encode(&self, w: &mut $crate::wire::Writer) {
-                let v = w.version();
                 let mut tags = 0;
                 $(
-                    let spec = const { api!(@spec $($($spec)+)?) };
                     let is_default = || self.$field == api!(@or $($default)?; <$ty>::default());
-                    w.field(stringify!($field));
-                    if !spec.has(v) {
-                        if spec.must && !is_default() {
-                            w.refuse($crate::wire::EncodeErrorKind::NoSuchField);
-                        }
-                    } else if v < spec.null && $crate::wire::Wire::is_null(&self.$field) {
-                        w.refuse($crate::wire::EncodeErrorKind::NoNull);
-                    } else if spec.tag.is_none() {
-                        $crate::wire::Wire::encode(&self.$field, w);
-                    } else if !is_default() {
-                        tags += 1;
-                    }
+                    let spec = const { spec!($($($spec)+)?) };
+                    tags += w.field(spec, stringify!($field), &self.$field, is_default);
                 )*
                 if w.flexible() {
                     w.uvarint(tags);
-                    $( if let Some(tag) = const { api!(@spec $($($spec)+)?).tag } {
-                        if api!(@spec $($($spec)+)?).has(v)
-                            && self.$field != api!(@or $($default)?; <$ty>::default())
-                        {
-                            w.tagged(tag, &self.$field);
-                        }
-                    } )*
+                    $(
+                        let is_default = || self.$field == api!(@or $($default)?; <$ty>::default());
+                        w.tagged(const { spec!($($($spec)+)?) }, &self.$field, is_default);
+                    )*
                 }
             }
 
+            #[inline]
             fn decode(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::DecodeError> {
                 let v = r.version();
-                let mut this = Self::default();
-                $( if const { api!(@spec $($($spec)+)?).tag.is_none() }
-                    && const { api!(@spec $($($spec)+)?) }.has(v)
-                {
-                    this.$field = r.field(const { api!(@spec $($($spec)+)?) }, stringify!($field))?;
-                } )*
+                $( let mut $field: $ty = match const { spec!($($($spec)+)?) } {
+                    spec if spec.is_plain(v) => r.field(spec, stringify!($field))?,
+                    _ => api!(@or $($default)?; <$ty>::default()),
+                }; )*
                 if r.flexible() {
                     r.tagged(|tag, r| {
-                        $( if const { api!(@spec $($($spec)+)?) }.is_tag(tag, v) {
-                            this.$field =
-                                r.field(const { api!(@spec $($($spec)+)?) }, stringify!($field))?;
+                        $( if const { spec!($($($spec)+)?) }.is_tag(tag, v) {
+                            $field = r.field(spec!($($($spec)+)?), stringify!($field))?;
                             return Ok(true);
                         } )*
                         Ok(false)
                     })?;
                 }
-                Ok(this)
+                Ok(Self { $($field),* })
             }
         }
 
@@ -116,7 +99,7 @@ macro_rules! api {
         impl $crate::wire::any::Any for $name {
             fn any(g: &mut $crate::wire::any::Gen) -> Self {
                 let mut this = Self::default();
-                $( if g.enter(api!(@spec $($($spec)+)?)) {
+                $( if g.enter(spec!($($($spec)+)?)) {
                     this.$field = $crate::wire::any::Any::any(g);
                 } )*
                 this
@@ -126,25 +109,28 @@ macro_rules! api {
 
     (@or $given:expr; $fallback:expr) => { $given };
     (@or ; $fallback:expr) => { $fallback };
+}
 
-    (@spec) => { $crate::wire::Spec::ALL };
-    (@spec must $($rest:tt)*) => {
-        $crate::wire::Spec { must: true, ..api!(@spec $($rest)*) }
+/// The versions of a field and what else stands beside them, as [`Spec`](crate::wire::Spec).
+macro_rules! spec {
+    () => { $crate::wire::Spec::ALL };
+    (must $($rest:tt)*) => {
+        $crate::wire::Spec { must: true, ..spec!($($rest)*) }
     };
-    (@spec tag $n:literal $($rest:tt)*) => {
-        $crate::wire::Spec { tag: Some($n), ..api!(@spec $($rest)*) }
+    (tag $n:literal $($rest:tt)*) => {
+        $crate::wire::Spec { tag: Some($n), ..spec!($($rest)*) }
     };
-    (@spec null $n:literal + $($rest:tt)*) => {
-        $crate::wire::Spec { null: $n, ..api!(@spec $($rest)*) }
+    (null $n:literal + $($rest:tt)*) => {
+        $crate::wire::Spec { null: $n, ..spec!($($rest)*) }
     };
-    (@spec $lo:literal + $($rest:tt)*) => {
-        $crate::wire::Spec { min: $lo, ..api!(@spec $($rest)*) }
+    ($lo:literal + $($rest:tt)*) => {
+        $crate::wire::Spec { min: $lo, ..spec!($($rest)*) }
     };
-    (@spec $lo:literal - $hi:literal $($rest:tt)*) => {
-        $crate::wire::Spec { min: $lo, max: $hi, ..api!(@spec $($rest)*) }
+    ($lo:literal - $hi:literal $($rest:tt)*) => {
+        $crate::wire::Spec { min: $lo, max: $hi, ..spec!($($rest)*) }
     };
-    (@spec $only:literal $($rest:tt)*) => {
-        $crate::wire::Spec { min: $only, max: $only, ..api!(@spec $($rest)*) }
+    ($only:literal $($rest:tt)*) => {
+        $crate::wire::Spec { min: $only, max: $only, ..spec!($($rest)*) }
     };
 }
-pub(crate) use api;
+pub(crate) use {api, spec};

@@ -13,7 +13,7 @@ use uuid::Uuid;
 
 use crate::{
     ErrorCode,
-    table::api,
+    table::{api, spec},
     wire::{DecodeError, Reader, Request, Struct, Type, Wire, Writer},
 };
 

@@ -48,6 +48,7 @@ pub enum DecodeErrorKind {
 
 impl DecodeError {
     /// Names the field, unless a field further in was named already.
+    #[cold]
     #[must_use]
     pub fn in_field(mut self, field: &'static str) -> Self {
         if self.field.is_empty() {

@@ -36,6 +36,23 @@ pub trait Wire: Sized {
     /// When the bytes are not a value of this type; the error says at which byte and field.
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError>;
 
+    /// Appends these values, one behind the other.
+    fn encode_all(values: &[Self], w: &mut Writer) {
+        values.iter().for_each(|value| value.encode(w));
+    }
+
+    /// Takes `n` values off the frame, of which at least `n` bytes are left.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    fn decode_many(r: &mut Reader<'_>, n: usize) -> Result<Vec<Self>, DecodeError> {
+        let mut values = Vec::with_capacity(n.min(r.worth::<Self>()));
+        for _ in 0..n {
+            values.push(Self::decode(r)?);
+        }
+        Ok(values)
+    }
+
     /// Whether this is the null of a nullable type.
     #[inline]
     fn is_null(&self) -> bool {

@@ -59,6 +59,12 @@ impl<'a> Reader<'a> {
         self.rest.len()
     }
 
+    /// How many values may be reserved on the word of a count alone: as much memory as there are
+    /// bytes still to come. An array that keeps its word grows as it is read.
+    pub(super) fn worth<T>(&self) -> usize {
+        self.rest.len() / size_of::<T>().max(1) + 1
+    }
+
     /// How far the frame was read.
     #[must_use]
     pub fn offset(&self) -> usize {
@@ -132,6 +138,7 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When the length cannot be true.
+    #[inline]
     pub fn len32(&mut self) -> Result<Option<usize>, DecodeError> {
         let n = if self.flexible {
             i64::from(self.uvarint()?) - 1
@@ -169,7 +176,10 @@ impl<'a> Reader<'a> {
     /// When the bytes are not such a value; the error names the field.
     #[inline]
     pub fn field<T: Wire>(&mut self, spec: Spec, name: &'static str) -> Result<T, DecodeError> {
-        let value = T::decode(self).map_err(|e| e.in_field(name))?;
+        let value = match T::decode(self) {
+            Ok(value) => value,
+            Err(error) => return Err(error.in_field(name)),
+        };
         if self.version < spec.null && value.is_null() {
             return Err(self.error(DecodeErrorKind::UnexpectedNull).in_field(name));
         }
@@ -180,12 +190,24 @@ impl<'a> Reader<'a> {
     ///
     /// # Errors
     /// When tags are out of order, a known field does not fill its size, or the frame ends.
+    #[inline]
     pub fn tagged(
         &mut self,
+        known: impl FnMut(u32, &mut Self) -> Result<bool, DecodeError>,
+    ) -> Result<(), DecodeError> {
+        match self.uvarint()? {
+            0 => Ok(()),
+            n => self.tagged_fields(n, known),
+        }
+    }
+
+    fn tagged_fields(
+        &mut self,
+        n: u32,
         mut known: impl FnMut(u32, &mut Self) -> Result<bool, DecodeError>,
     ) -> Result<(), DecodeError> {
         let mut previous = None;
-        for _ in 0..self.uvarint()? {
+        for _ in 0..n {
             let tag = self.uvarint()?;
             if previous.is_some_and(|p| tag <= p) {
                 return Err(self.error(DecodeErrorKind::TagOrder(tag)));

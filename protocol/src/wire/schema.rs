@@ -33,6 +33,13 @@ impl Spec {
         self.min <= version && version <= self.max
     }
 
+    /// Whether `version` has the field in its place, untagged.
+    #[inline]
+    #[must_use]
+    pub const fn is_plain(&self, version: i16) -> bool {
+        self.tag.is_none() && self.has(version)
+    }
+
     /// Whether `version` has the field as tagged field `tag`.
     #[inline]
     #[must_use]

@@ -21,6 +21,15 @@ macro_rules! fixed {
             fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
                 Ok(Self::from_be_bytes(r.take_array()?))
             }
+
+            fn encode_all(values: &[Self], w: &mut Writer) {
+                w.put_all(values.iter().map(|value| value.to_be_bytes()));
+            }
+
+            fn decode_many(r: &mut Reader<'_>, n: usize) -> Result<Vec<Self>, DecodeError> {
+                let (values, _) = r.take(n.saturating_mul(size_of::<Self>()))?.as_chunks();
+                Ok(values.iter().map(|value| Self::from_be_bytes(*value)).collect())
+            }
         }
     )* };
 }
@@ -130,24 +139,11 @@ fn take_bytes(r: &mut Reader<'_>) -> Result<Option<Bytes>, DecodeError> {
 
 fn put_items<T: Wire>(items: Option<&Vec<T>>, w: &mut Writer) {
     w.len32(items.map(Vec::len));
-    for item in items.into_iter().flatten() {
-        item.encode(w);
-    }
+    T::encode_all(items.map_or(&[], Vec::as_slice), w);
 }
 
 fn take_items<T: Wire>(r: &mut Reader<'_>) -> Result<Option<Vec<T>>, DecodeError> {
-    let Some(n) = r.len32()? else { return Ok(None) };
-    let mut items = Vec::with_capacity(n.min(worth::<T>(r.remaining())));
-    for _ in 0..n {
-        items.push(T::decode(r)?);
-    }
-    Ok(Some(items))
-}
-
-/// How many items may be reserved on the word of a count alone: as much memory as there are bytes
-/// still to come. An array that keeps its word grows as it is read.
-fn worth<T>(bytes_left: usize) -> usize {
-    bytes_left / size_of::<T>().max(1) + 1
+    r.len32()?.map(|n| T::decode_many(r, n)).transpose()
 }
 
 impl<T: Struct> Wire for Option<T> {

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes};
 
-use super::{EncodeError, EncodeErrorKind, Wire};
+use super::{EncodeError, EncodeErrorKind, Spec, Wire};
 
 /// A payload of at least this many bytes is shared with the frame instead of copied into it.
 const SHARE_FROM: usize = 4096;
@@ -26,8 +26,16 @@ impl Writer {
     /// A writer for one version of one message.
     #[must_use]
     pub fn new(version: i16, flexible: bool) -> Self {
+        Self::in_buffer(Vec::with_capacity(256), version, flexible)
+    }
+
+    /// A writer into a buffer that was used before, and whose content is dropped. It comes back from
+    /// [`finish_parts`](Self::finish_parts).
+    #[must_use]
+    pub fn in_buffer(mut buf: Vec<u8>, version: i16, flexible: bool) -> Self {
+        buf.clear();
         Self {
-            buf: Vec::with_capacity(256),
+            buf,
             shared: Vec::new(),
             version,
             flexible,
@@ -70,8 +78,33 @@ impl Writer {
 
     /// Says which field comes next, for the error that names it.
     #[inline]
-    pub fn field(&mut self, name: &'static str) {
-        self.field = name;
+    pub fn name(&mut self, field: &'static str) {
+        self.field = field;
+    }
+
+    /// Appends a field where its version has it in place. One that is written among the tagged
+    /// fields is counted instead: 1, or 0 where it is left out for being the default.
+    #[inline]
+    pub fn field<T: Wire>(
+        &mut self,
+        spec: Spec,
+        name: &'static str,
+        value: &T,
+        is_default: impl Fn() -> bool,
+    ) -> u32 {
+        self.name(name);
+        if !spec.has(self.version) {
+            if spec.must && !is_default() {
+                self.refuse(EncodeErrorKind::NoSuchField);
+            }
+        } else if self.version < spec.null && value.is_null() {
+            self.refuse(EncodeErrorKind::NoNull);
+        } else if spec.tag.is_none() {
+            value.encode(self);
+        } else {
+            return u32::from(!is_default());
+        }
+        0
     }
 
     /// Notes that the current field cannot be written; the first such note wins.
@@ -131,6 +164,11 @@ impl Writer {
         self.buf.extend_from_slice(bytes);
     }
 
+    /// Appends values of `N` bytes each.
+    pub(super) fn put_all<const N: usize>(&mut self, values: impl Iterator<Item = [u8; N]>) {
+        values.for_each(|value| self.buf.extend_from_slice(&value));
+    }
+
     /// Appends a payload, sharing it where it is large.
     pub fn put_shared(&mut self, bytes: &Bytes) {
         if bytes.len() < SHARE_FROM || self.copy_all {
@@ -173,8 +211,19 @@ impl Writer {
         }
     }
 
-    /// One tagged field: tag, size, value. The size is slid in once the value is written.
-    pub fn tagged(&mut self, tag: u32, value: &impl Wire) {
+    /// Appends a field where its version has it among the tagged ones and it is not the default.
+    #[inline]
+    pub fn tagged<T: Wire>(&mut self, spec: Spec, value: &T, is_default: impl Fn() -> bool) {
+        if let Some(tag) = spec.tag
+            && spec.has(self.version)
+            && !is_default()
+        {
+            self.put_tagged(tag, value);
+        }
+    }
+
+    /// Tag, size, value. The size is slid in once the value is written.
+    fn put_tagged(&mut self, tag: u32, value: &impl Wire) {
         self.uvarint(tag);
         let outer = std::mem::replace(&mut self.copy_all, true);
         let start = self.buf.len();
