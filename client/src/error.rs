@@ -18,6 +18,8 @@ struct Inner {
     kind: ErrorKind,
     /// What was being done, to which topic, partition or broker.
     doing: String,
+    /// What the broker said beside its code.
+    message: Option<Arc<str>>,
     possibly_written: bool,
 }
 
@@ -52,6 +54,9 @@ pub enum ErrorKind {
     Records(RecordError),
     /// The broker refused, or the client found the same without asking; see [`Error::code`].
     Broker(ErrorCode),
+    /// Other records of the same batch were refused with this code; this one was not written, and may
+    /// be sent again (KIP-467).
+    BatchRefused(ErrorCode),
     /// A record is larger than the limit.
     RecordTooLarge {
         /// The most it takes in bytes, batch header included, before compression.
@@ -80,6 +85,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             doing: doing.into(),
+            message: None,
             possibly_written: false,
         }))
     }
@@ -89,7 +95,18 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             doing: doing.into(),
+            message: None,
             possibly_written: true,
+        }))
+    }
+
+    /// A refusal with the words of the broker.
+    pub(crate) fn refused(code: ErrorCode, message: Option<Arc<str>>, doing: String) -> Self {
+        Self(Arc::new(Inner {
+            kind: ErrorKind::Broker(code),
+            doing,
+            message,
+            possibly_written: false,
         }))
     }
 
@@ -117,9 +134,15 @@ impl Error {
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
         match self.kind() {
-            ErrorKind::Broker(code) => Some(*code),
+            ErrorKind::Broker(code) | ErrorKind::BatchRefused(code) => Some(*code),
             _ => None,
         }
+    }
+
+    /// What the broker said beside its code, if it said anything (KIP-467).
+    #[must_use]
+    pub fn broker_message(&self) -> Option<&str> {
+        self.0.message.as_deref()
     }
 
     /// Whether the same thing may work later without anybody changing anything. Look at
@@ -132,6 +155,7 @@ impl Error {
             | ErrorKind::Disconnected(_)
             | ErrorKind::Io(_)
             | ErrorKind::Timeout { .. }
+            | ErrorKind::BatchRefused(_)
             | ErrorKind::BufferFull
             | ErrorKind::TopicNotKnown => true,
             _ => false,
@@ -154,6 +178,9 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.0.doing, self.0.kind)?;
+        if let Some(message) = &self.0.message {
+            write!(f, ": {message}")?;
+        }
         if self.0.possibly_written {
             write!(f, " (it may have been done all the same)")?;
         }
@@ -184,6 +211,12 @@ impl fmt::Display for ErrorKind {
             Self::Decode(e) => write!(f, "the answer cannot be read: {e}"),
             Self::Records(e) => write!(f, "{e}"),
             Self::Broker(code) => write!(f, "{code}"),
+            Self::BatchRefused(code) => {
+                write!(
+                    f,
+                    "not written, as other records of its batch were refused: {code}"
+                )
+            }
             Self::RecordTooLarge { size, limit } => write!(
                 f,
                 "the record takes {size} bytes, more than the {limit} that max.request.size allows"
@@ -203,6 +236,7 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("doing", &self.0.doing)
             .field("kind", &self.0.kind)
+            .field("message", &self.0.message)
             .field("possibly_written", &self.0.possibly_written)
             .finish()
     }

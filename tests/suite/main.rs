@@ -6,5 +6,6 @@ mod hostile;
 mod interop;
 mod producing;
 mod recovery;
+mod refusals;
 mod requests;
 mod tidy;

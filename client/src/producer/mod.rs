@@ -5,7 +5,9 @@
 //! [`ottla_core::producer::Producer`].
 
 mod accumulator;
+mod batch;
 mod memory;
+mod packing;
 mod partitioner;
 mod record;
 mod sender;
@@ -119,6 +121,13 @@ impl ProducerBuilder {
         self
     }
 
+    /// `compression.type` of one topic, instead of that of all others.
+    pub fn topic_compression(mut self, topic: &str, compression: Compression) -> Self {
+        let topics = &mut self.settings.topic_compression;
+        topics.insert(topic.into(), compression);
+        self
+    }
+
     /// `delivery.timeout.ms`: how long a batch may take from its first record to its answer; what
     /// [`Producer::send`] waits is not counted. Default 120 s, at most 2147483647 ms.
     pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
@@ -140,6 +149,7 @@ impl ProducerBuilder {
     /// | `max.in.flight.requests.per.connection` | 5 | and batches per partition; at most 5 if idempotent |
     /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
     /// | `delivery.timeout.ms` | 120000 | |
+    /// | `topic.metadata.propagation.max.ms` | 30000 | how long a topic may be unknown before its records fail |
     /// | `compression.type` | none | none, gzip, snappy, lz4, zstd |
     /// | `compression.gzip.level` | 6 | 1 to 9, or -1 for the default |
     /// | `compression.zstd.level` | 3 | -131072 to 22 |

@@ -126,20 +126,47 @@ impl Future for Delivery {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        this.batch.poll(cx, &mut this.waiting_at).map(|written| {
-            let written = written?;
-            let known = written.base_offset >= 0;
-            Ok(RecordMetadata {
-                topic: this.batch.topic.clone(),
-                partition: this.batch.partition,
-                offset: if known {
-                    written.base_offset + i64::from(this.index)
-                } else {
-                    -1
-                },
-                timestamp: written.append_time.unwrap_or(this.timestamp),
-            })
-        })
+        loop {
+            let Poll::Ready(outcome) = this.batch.poll(cx, &mut this.waiting_at) else {
+                return Poll::Pending;
+            };
+            let result = match outcome {
+                BatchOutcome::Written(written) => Ok(this.metadata(written)),
+                BatchOutcome::Failed(error) => Err(error),
+                BatchOutcome::Refused(refusal) => Err(refusal.of_record(this.index)),
+                BatchOutcome::Split(parts) => {
+                    this.follow(&parts);
+                    continue;
+                }
+            };
+            return Poll::Ready(result);
+        }
+    }
+}
+
+impl Delivery {
+    fn metadata(&self, written: BatchWritten) -> RecordMetadata {
+        let known = written.base_offset >= 0;
+        RecordMetadata {
+            topic: self.batch.topic.clone(),
+            partition: self.batch.partition,
+            offset: if known {
+                written.base_offset + i64::from(self.index)
+            } else {
+                -1
+            },
+            timestamp: written.append_time.unwrap_or(self.timestamp),
+        }
+    }
+
+    /// Goes on with the part of the batch that the record is in.
+    fn follow(&mut self, parts: &[Part]) {
+        let at = parts.partition_point(|part| part.first <= self.index);
+        if let Some(part) = parts.get(at.saturating_sub(1)) {
+            self.index -= part.first;
+            self.batch = part.completion.clone();
+            self.waiting_at = None;
+        }
     }
 }
 
@@ -148,14 +175,55 @@ impl Future for Delivery {
 pub(super) struct Completion {
     pub(super) topic: Arc<str>,
     pub(super) partition: i32,
-    outcome: OnceLock<Result<BatchWritten>>,
+    outcome: OnceLock<BatchOutcome>,
     waiting: Mutex<Vec<Waker>>,
+}
+
+/// How a batch ended.
+#[derive(Debug, Clone)]
+pub(super) enum BatchOutcome {
+    Written(BatchWritten),
+    /// For one reason, all of it.
+    Failed(Error),
+    /// For some of its records (KIP-467).
+    Refused(Arc<Refusal>),
+    /// It was too large and went on in parts, in order.
+    Split(Arc<[Part]>),
 }
 
 #[derive(Debug, Clone, Copy)]
 pub(super) struct BatchWritten {
     pub(super) base_offset: i64,
     pub(super) append_time: Option<i64>,
+}
+
+/// A part of a batch, from the record with this index on.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) first: u32,
+    pub(super) completion: Arc<Completion>,
+}
+
+/// Why a batch was refused, where the broker named records.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    /// What is wrong with some records, by their index, in its order.
+    pub(super) records: Vec<(u32, Error)>,
+    /// What the other records are told.
+    pub(super) others: Error,
+}
+
+impl Refusal {
+    fn of_record(&self, index: u32) -> Error {
+        match self.records.binary_search_by_key(&index, |(at, _)| *at) {
+            Ok(at) => self
+                .records
+                .get(at)
+                .map_or(&self.others, |(_, e)| e)
+                .clone(),
+            Err(_) => self.others.clone(),
+        }
+    }
 }
 
 impl Completion {
@@ -170,7 +238,7 @@ impl Completion {
     }
 
     /// `at` is where the waker of this caller stands; each has one, however often it polls.
-    fn poll(&self, cx: &Context<'_>, at: &mut Option<u32>) -> Poll<Result<BatchWritten>> {
+    fn poll(&self, cx: &Context<'_>, at: &mut Option<u32>) -> Poll<BatchOutcome> {
         if let Some(outcome) = self.outcome.get() {
             return Poll::Ready(outcome.clone());
         }
@@ -189,7 +257,11 @@ impl Completion {
         Poll::Pending
     }
 
-    pub(super) fn finish(&self, outcome: Result<BatchWritten, Error>) {
+    pub(super) fn is_finished(&self) -> bool {
+        self.outcome.get().is_some()
+    }
+
+    pub(super) fn finish(&self, outcome: BatchOutcome) {
         if self.outcome.set(outcome).is_ok() {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             waiting.drain(..).for_each(Waker::wake);

@@ -2,21 +2,22 @@
 //! what goes where, compresses, stamps, writes, and hands each answer to its batch.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::Instant as StdInstant,
+    time::{Duration, Instant as StdInstant},
 };
 
-use bytes::Bytes;
-use ottla_core::producer::{self, Answer, Batch, Outcome, Request, RequestId, Sent, Slot};
+use ottla_core::{
+    cluster::Topology,
+    producer::{self, Answer, Batch, Missing, Outcome, Request, RequestId, Slot},
+};
 use ottla_protocol::{
     ErrorCode,
     messages::{
         InitProducerIdRequest, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic,
         ProducedPartition,
     },
-    records::{BatchBuilder, CompressError, Compressor, ProducerStamp, SealedBatch},
 };
 use tokio::{
     sync::{mpsc, oneshot, watch},
@@ -27,8 +28,9 @@ use uuid::Uuid;
 
 use super::{
     accumulator::{Accumulator, Filling, Queue},
-    memory::Pooled,
-    record::{BatchWritten, Completion},
+    batch::Held,
+    packing::{Packed, Packing},
+    record::{BatchOutcome, BatchWritten, Refusal},
     settings::{Acks, Settings},
 };
 use crate::{
@@ -50,27 +52,14 @@ pub(super) enum Command {
     Abort(oneshot::Sender<()>),
 }
 
-/// A batch as the machine holds it.
-struct Held {
-    stage: Stage,
-    completion: Arc<Completion>,
-    pages: u32,
-    number: u64,
-}
-
-enum Stage {
-    Filled(BatchBuilder),
-    Sealed(Bytes, ProducerStamp),
-    /// Could not be compressed; it fails when it is next looked at.
-    Spoilt,
-}
-
 /// What came back to the task.
 enum Event {
-    Produced(RequestId, Result<ProduceResponse, Error>),
+    /// From this broker.
+    Produced(RequestId, i32, Result<ProduceResponse, Error>),
     /// A request with `acks=0` was written.
     Written(RequestId, Result<(), Error>),
     ProducerId(Result<(i64, i16), ErrorCode>),
+    Packed(Packed),
 }
 
 pub(super) struct Sender {
@@ -78,13 +67,15 @@ pub(super) struct Sender {
     settings: Settings,
     accumulator: Arc<Accumulator>,
     machine: producer::Producer<Held>,
-    compressor: Compressor,
+    packing: Packing,
     slots: HashMap<(Arc<str>, i32), Slot>,
+    /// The ids of their topics, by which one that was made anew is told from the old one.
+    ids: HashMap<Arc<str>, Uuid>,
     /// Partitions whose open batch lingers, by when it has lingered enough.
     lingering: BTreeMap<(StdInstant, Slot), Arc<Queue>>,
     events: JoinSet<Event>,
-    /// Batches that are held, by number, and who waits for those up to one.
-    outstanding: BTreeSet<u64>,
+    /// How many batches are held, by number, and who waits for those up to one.
+    outstanding: BTreeMap<u64, u32>,
     flushes: Vec<(u64, oneshot::Sender<()>)>,
     next_number: u64,
     topology: watch::Receiver<Snapshot>,
@@ -97,15 +88,17 @@ impl Sender {
             max_in_flight: settings.max_in_flight,
             max_request_size: settings.max_request_size,
             delivery_timeout: settings.delivery_timeout,
+            unknown_topic_timeout: settings.unknown_topic_timeout,
             retry_backoff: client.retry_backoff(),
         };
         Self {
             machine: producer::Producer::new(how, client.seeds().next()),
-            compressor: Compressor::new(settings.compression, settings.level()),
+            packing: Packing::new(&settings),
             slots: HashMap::new(),
+            ids: HashMap::new(),
             lingering: BTreeMap::new(),
             events: JoinSet::new(),
-            outstanding: BTreeSet::new(),
+            outstanding: BTreeMap::new(),
             flushes: Vec::new(),
             next_number: 0,
             topology: client.metadata().watch(),
@@ -136,6 +129,7 @@ impl Sender {
                 }
                 Ok(()) = self.topology.changed() => {
                     let topology = self.topology.borrow_and_update().topology.clone();
+                    self.notice_recreated(&topology);
                     self.accumulator.grow(&topology);
                 }
                 () = accumulator.wake.notified() => {}
@@ -163,9 +157,10 @@ impl Sender {
             Command::Abort(done) => {
                 self.collect();
                 self.take_lingering(|_| true);
-                self.machine.abort();
-                self.drive();
-                let _: Result<_, _> = done.send(());
+                self.abort();
+                // Jobs that are running still hold theirs.
+                self.flushes.push((self.next_number, done));
+                self.answer_flushes();
             }
         }
     }
@@ -208,35 +203,40 @@ impl Sender {
     }
 
     fn hold(&mut self, slot: Slot, filling: Filling) {
-        let Filling {
-            builder,
-            completion,
-            created,
-            pages,
-        } = filling;
-        let (count, size) = (builder.count(), builder.size());
         let number = self.next_number;
         self.next_number += 1;
-        self.outstanding.insert(number);
-        let payload = Held {
-            stage: Stage::Filled(builder),
-            completion,
-            pages,
-            number,
+        self.outstanding.insert(number, 1);
+        let (count, created) = (filling.builder.count(), filling.created);
+        let held = Held::new(filling, number, self.accumulator.memory.clone());
+        let batch = Batch {
+            payload: held,
+            count,
+            size: 0,
+            created,
         };
-        self.machine.handle_batch(
-            slot,
-            Batch {
-                payload,
-                count,
-                size,
-                created,
-            },
-        );
+        if let Some(batch) = self.packing.take(slot, batch) {
+            self.enter(slot, batch);
+        }
+        self.run_jobs();
+    }
+
+    fn run_jobs(&mut self) {
+        while let Some(job) = self.packing.poll_job() {
+            self.events.spawn_blocking(|| Event::Packed(job.run()));
+        }
+    }
+
+    fn enter(&mut self, slot: Slot, batch: Batch<Held>) {
+        let size = batch.payload.size();
+        self.machine.handle_batch(slot, Batch { size, ..batch });
     }
 
     fn slot(&mut self, queue: &Queue) -> Slot {
         let key = (queue.topic.clone(), queue.partition);
+        if !self.ids.contains_key(&queue.topic) {
+            let id = topic_id(&self.client.topology(), &queue.topic);
+            self.ids.insert(queue.topic.clone(), id);
+        }
         let machine = &mut self.machine;
         *self
             .slots
@@ -253,19 +253,84 @@ impl Sender {
             self.ask_for_producer_id();
         }
         let topology = self.client.topology();
-        while let Some(request) = self
-            .machine
-            .poll_request(now, |topic, n| topology.leader(topic, n).map(|(id, _)| id))
-        {
+        let leader = |topic: &Arc<str>, n| leader(&topology, topic, n);
+        while let Some(request) = self.machine.poll_request(now, leader) {
             self.send(&topology, &request);
         }
         while self.machine.poll_stale().is_some() {
             self.client.metadata().hint(Wish::Stale);
         }
-        while let Some((_, held, outcome)) = self.machine.poll_finished() {
-            self.finish(held, outcome);
-        }
+        self.finish_all(&HashMap::new());
         self.answer_flushes();
+    }
+
+    /// Cuts what was too large, and ends what is done with.
+    fn finish_all(&mut self, refusals: &HashMap<Slot, Arc<Refusal>>) {
+        while let Some((slot, held)) = self.machine.poll_split() {
+            self.split(slot, held);
+        }
+        while let Some((slot, held, outcome)) = self.machine.poll_finished() {
+            self.finish(held, outcome, refusals.get(&slot));
+        }
+    }
+
+    fn split(&mut self, slot: Slot, held: Held) {
+        tracing::info!(
+            doing = held.doing(),
+            bytes = held.size(),
+            "too large, sent in two parts"
+        );
+        let number = held.number;
+        let parts = match held.split() {
+            Ok(parts) => parts,
+            Err(held) => {
+                let refused = Outcome::Refused {
+                    error: ErrorCode::MESSAGE_TOO_LARGE,
+                    possibly_written: false,
+                };
+                self.machine.handle_split(slot, Vec::new());
+                return self.finish(held, refused, None);
+            }
+        };
+        *self.outstanding.entry(number).or_default() += parts.len() as u32 - 1;
+        let created = StdInstant::now();
+        let parts = parts.into_iter().map(|(mut payload, count)| {
+            self.packing.pack(&mut payload);
+            Batch {
+                count,
+                size: payload.size(),
+                payload,
+                created,
+            }
+        });
+        let parts = parts.collect();
+        self.machine.handle_split(slot, parts);
+    }
+
+    fn abort(&mut self) {
+        let aborted = || Outcome::Aborted {
+            possibly_written: false,
+        };
+        for held in self.packing.abort() {
+            self.finish(held.payload, aborted(), None);
+        }
+        self.machine.abort();
+        self.finish_all(&HashMap::new());
+    }
+
+    /// Topics that were deleted and made again since they were last seen.
+    fn notice_recreated(&mut self, topology: &Topology) {
+        for (topic, known) in &mut self.ids {
+            let id = topic_id(topology, topic);
+            if id.is_nil() || id == *known {
+                continue;
+            }
+            if !known.is_nil() {
+                tracing::warn!(%topic, "the topic was deleted and made again");
+                self.machine.handle_topic_recreated(topic);
+            }
+            *known = id;
+        }
     }
 
     fn ask_for_producer_id(&mut self) {
@@ -294,34 +359,30 @@ impl Sender {
         });
     }
 
-    fn send(&mut self, topology: &ottla_core::cluster::Topology, request: &Request) {
+    fn send(&mut self, topology: &Topology, request: &Request) {
         let mut topics: BTreeMap<Arc<str>, Vec<ProducePartition>> = BTreeMap::new();
         for sent in &request.batches {
             let Some((topic, partition)) = self.machine.partition(sent.slot) else {
                 continue;
             };
             let topic = topic.clone();
-            match self.bytes(*sent) {
-                Ok(records) => {
-                    let partition = ProducePartition {
-                        index: partition,
-                        records: Some(records),
-                    };
-                    topics.entry(topic).or_default().push(partition);
-                }
-                Err(error) => {
-                    tracing::error!(%error, %topic, partition, "a batch cannot be compressed");
-                    let now = Instant::now().into_std();
-                    let code = ErrorCode::UNKNOWN_SERVER_ERROR;
-                    return self.machine.handle_unsendable(now, request.id, code);
-                }
-            }
+            let held = self.machine.payload(*sent);
+            let Some(records) = held.and_then(|held| held.bytes(sent.stamp)) else {
+                tracing::error!(%topic, partition, "a batch that could not be compressed");
+                let now = Instant::now().into_std();
+                let code = ErrorCode::UNKNOWN_SERVER_ERROR;
+                return self.machine.handle_unsendable(now, request.id, code);
+            };
+            let partition = ProducePartition {
+                index: partition,
+                records: Some(records),
+            };
+            topics.entry(topic).or_default().push(partition);
         }
-        let id_of = |topic: &str| topology.topic(topic).map_or(Uuid::nil(), |t| t.id);
         let topic_data: Vec<_> = topics
             .into_iter()
             .map(|(name, partition_data)| ProduceTopic {
-                topic_id: id_of(&name),
+                topic_id: topic_id(topology, &name),
                 name,
                 partition_data,
             })
@@ -344,16 +405,17 @@ impl Sender {
             timeout_ms: as_millis(timeout),
             topic_data,
         });
-        let (id, link) = (request.id, self.client.link(request.broker, Use::Produce));
+        let (id, broker) = (request.id, request.broker);
+        let link = self.client.link(broker, Use::Produce);
         let sending = async move {
             let link = match link {
                 Ok(link) => link,
-                Err(error) => return Event::Produced(id, Err(error)),
+                Err(error) => return Event::Produced(id, broker, Err(error)),
             };
             if acks == Acks::None {
                 return Event::Written(id, link.send_unanswered(message, cap, timeout).await);
             }
-            Event::Produced(id, link.request(message, cap, timeout).await)
+            Event::Produced(id, broker, link.request(message, cap, timeout).await)
         };
         self.spawn_in_order(sending);
     }
@@ -367,38 +429,6 @@ impl Sender {
             Poll::Ready(event) => self.events.spawn(std::future::ready(event)),
             Poll::Pending => self.events.spawn(sending),
         };
-    }
-
-    /// A batch as it goes on the wire: sealed the first time, the same bytes on every retry, and
-    /// copied where it must be stamped anew, since the old bytes may still be on their way.
-    fn bytes(&mut self, sent: Sent) -> Result<Bytes, CompressError> {
-        let memory = self.accumulator.memory.clone();
-        let Some(held) = self.machine.payload(sent) else {
-            return Ok(Bytes::new());
-        };
-        let pages = held.pages;
-        if let Stage::Sealed(bytes, stamp) = &held.stage
-            && *stamp == sent.stamp
-        {
-            return Ok(bytes.clone());
-        }
-        let mut sealed = match std::mem::replace(&mut held.stage, Stage::Spoilt) {
-            Stage::Filled(builder) => {
-                let (sealed, spare) =
-                    builder.seal_compressed(&mut self.compressor, memory.buffer(pages))?;
-                memory.keep(spare, 0);
-                sealed
-            }
-            Stage::Sealed(bytes, _) => match SealedBatch::copy_of(&bytes, memory.buffer(pages)) {
-                Some(copy) => copy,
-                None => return Ok(Bytes::new()),
-            },
-            Stage::Spoilt => return Ok(Bytes::new()),
-        };
-        sealed.stamp(sent.stamp);
-        let bytes = Bytes::from_owner(Pooled::new(sealed, pages, memory));
-        held.stage = Stage::Sealed(bytes.clone(), sent.stamp);
-        Ok(bytes)
     }
 
     // ---- from the brokers back ----
@@ -416,8 +446,20 @@ impl Sender {
                 };
                 self.machine.handle_response(now, id, |_| Some(done));
             }
-            Event::Produced(id, Ok(response)) => self.answered(now, id, &response),
-            Event::Produced(id, Err(error)) | Event::Written(id, Err(error)) => {
+            Event::Packed(packed) => {
+                for (slot, batch) in self.packing.ready(packed) {
+                    self.enter(slot, batch);
+                }
+                self.run_jobs();
+            }
+            Event::Produced(id, broker, Ok(response)) => {
+                if let Ok(pause @ 1..) = u64::try_from(response.throttle_time_ms) {
+                    let until = now + Duration::from_millis(pause);
+                    self.machine.handle_throttle(broker, until);
+                }
+                self.answered(now, id, &response);
+            }
+            Event::Produced(id, _, Err(error)) | Event::Written(id, Err(error)) => {
                 tracing::debug!(%error, "a produce request got no answer");
                 match error.kind() {
                     // No retry would change these.
@@ -434,7 +476,7 @@ impl Sender {
 
     fn answered(&mut self, now: StdInstant, id: RequestId, response: &ProduceResponse) {
         let topology = self.client.topology();
-        let mut answers = HashMap::new();
+        let (mut answers, mut refusals) = (HashMap::new(), HashMap::new());
         for topic in &response.responses {
             let by_id = topology.topic_by_id(topic.topic_id).map(|t| t.name.clone());
             let name = if topic.topic_id.is_nil() {
@@ -454,69 +496,61 @@ impl Sender {
                 if let Some(slot) = self.slots.get(&(name.clone(), partition.index)) {
                     // The first entry counts; others for the same partition were not asked for.
                     answers.entry(*slot).or_insert_with(|| answer(partition));
+                    if let Some(refusal) = refusal(&name, partition) {
+                        refusals.entry(*slot).or_insert(refusal);
+                    }
                 }
             }
         }
         self.machine
             .handle_response(now, id, |slot| answers.get(&slot).copied());
+        self.finish_all(&refusals);
     }
 
-    fn finish(&mut self, held: Held, outcome: Outcome) {
-        let Held {
-            stage,
-            completion,
-            pages,
-            number,
-        } = held;
-        let doing = || format!("writing to {}-{}", completion.topic, completion.partition);
+    fn finish(&mut self, held: Held, outcome: Outcome, refusal: Option<&Arc<Refusal>>) {
+        let doing = || held.doing();
         let after_ms = self.settings.delivery_timeout.as_millis();
-        let result = match outcome {
+        let failed = |possibly_written, kind| {
+            BatchOutcome::Failed(unsure_if(possibly_written, kind, doing()))
+        };
+        let outcome = match outcome {
             Outcome::Delivered {
                 base_offset,
                 log_append_time,
-            } => Ok(BatchWritten {
+            } => BatchOutcome::Written(BatchWritten {
                 base_offset,
                 append_time: (log_append_time >= 0).then_some(log_append_time),
             }),
             Outcome::Refused {
                 error,
                 possibly_written,
-            } => Err(unsure_if(
-                possibly_written,
-                ErrorKind::Broker(error),
-                doing(),
-            )),
+            } => match refusal {
+                Some(refusal) if !possibly_written => BatchOutcome::Refused(refusal.clone()),
+                _ => failed(possibly_written, ErrorKind::Broker(error)),
+            },
             Outcome::Expired {
                 possibly_written,
                 last_error,
             } => {
                 let last = last_error.map(|e| e.to_string());
-                Err(unsure_if(
-                    possibly_written,
-                    ErrorKind::Timeout { after_ms, last },
-                    doing(),
-                ))
+                failed(possibly_written, ErrorKind::Timeout { after_ms, last })
             }
-            Outcome::Aborted { possibly_written } => {
-                Err(unsure_if(possibly_written, ErrorKind::Closed, doing()))
-            }
+            Outcome::Aborted { possibly_written } => failed(possibly_written, ErrorKind::Closed),
         };
-        completion.finish(result);
-        // The buffer first: then it lies ready for whoever waits for the pages.
-        match stage {
-            Stage::Filled(builder) => {
-                let buffer = builder.seal().into_buffer();
-                self.accumulator.memory.keep(buffer, pages);
+        held.completion.finish(outcome);
+        if let Some(held_still) = self.outstanding.get_mut(&held.number) {
+            *held_still -= 1;
+            if *held_still == 0 {
+                self.outstanding.remove(&held.number);
             }
-            Stage::Sealed(bytes, _) => drop(bytes),
-            Stage::Spoilt => {}
         }
-        self.accumulator.memory.give_back(pages);
-        self.outstanding.remove(&number);
     }
 
     fn answer_flushes(&mut self) {
-        let oldest = self.outstanding.first().copied().unwrap_or(u64::MAX);
+        let oldest = self
+            .outstanding
+            .first_key_value()
+            .map_or(u64::MAX, |(n, _)| *n);
         let (done, waiting) = std::mem::take(&mut self.flushes)
             .into_iter()
             .partition(|(up_to, _)| *up_to <= oldest);
@@ -533,11 +567,48 @@ impl Drop for Sender {
         self.accumulator.close();
         self.collect();
         self.take_lingering(|_| true);
-        self.machine.abort();
-        while let Some((_, held, outcome)) = self.machine.poll_finished() {
-            self.finish(held, outcome);
-        }
+        self.abort();
     }
+}
+
+fn topic_id(topology: &Topology, topic: &str) -> Uuid {
+    topology.topic(topic).map_or(Uuid::nil(), |t| t.id)
+}
+
+fn leader(topology: &Topology, topic: &str, partition: i32) -> Result<i32, Missing> {
+    let known = topology.topic(topic).and_then(|t| t.partition(partition));
+    known.ok_or(Missing::Topic)?;
+    let leader = topology.leader(topic, partition);
+    leader.map(|(id, _)| id).ok_or(Missing::Leader)
+}
+
+/// What a broker said about single records (KIP-467). Where it names one record, its error is that
+/// one's; where it names several, each is invalid for a reason of its own.
+fn refusal(topic: &str, p: &ProducedPartition) -> Option<Arc<Refusal>> {
+    if p.record_errors.is_empty() && p.error_message.is_none() {
+        return None;
+    }
+    let doing = format!("writing to {topic}-{}", p.index);
+    let code = match &p.record_errors[..] {
+        [] | [_] => p.error_code,
+        _ => ErrorCode::INVALID_RECORD,
+    };
+    let of_record = |code, message: &Option<Arc<str>>| {
+        let message = message.clone().or_else(|| p.error_message.clone());
+        Error::refused(code, message, doing.clone())
+    };
+    let mut records: Vec<_> = p
+        .record_errors
+        .iter()
+        .filter_map(|r| Some((u32::try_from(r.batch_index).ok()?, r)))
+        .map(|(index, r)| (index, of_record(code, &r.batch_index_error_message)))
+        .collect();
+    records.sort_by_key(|(index, _)| *index);
+    let others = match &records[..] {
+        [] => of_record(p.error_code, &None),
+        _ => Error::new(ErrorKind::BatchRefused(p.error_code), doing.clone()),
+    };
+    Some(Arc::new(Refusal { records, others }))
 }
 
 fn unsure_if(possibly_written: bool, kind: ErrorKind, doing: String) -> Error {

@@ -1,6 +1,6 @@
 //! How a producer behaves, by the names of the Java client.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ottla_protocol::records::Compression;
 
@@ -44,7 +44,9 @@ pub(super) struct Settings {
     pub(super) max_in_flight: usize,
     pub(super) max_block: Duration,
     pub(super) delivery_timeout: Duration,
+    pub(super) unknown_topic_timeout: Duration,
     pub(super) compression: Compression,
+    pub(super) topic_compression: HashMap<Arc<str>, Compression>,
     pub(super) gzip_level: Option<i32>,
     pub(super) zstd_level: Option<i32>,
 }
@@ -62,7 +64,9 @@ impl Default for Settings {
             max_in_flight: 5,
             max_block: Duration::from_secs(60),
             delivery_timeout: Duration::from_secs(120),
+            unknown_topic_timeout: Duration::from_secs(30),
             compression: Compression::None,
+            topic_compression: HashMap::new(),
             gzip_level: None,
             zstd_level: None,
         }
@@ -87,6 +91,9 @@ impl Settings {
             "max.in.flight.requests.per.connection" => self.max_in_flight = number(name, value)?,
             "max.block.ms" => self.max_block = millis(name, value)?,
             "delivery.timeout.ms" => self.delivery_timeout = millis(name, value)?,
+            "topic.metadata.propagation.max.ms" => {
+                self.unknown_topic_timeout = millis(name, value)?;
+            }
             "compression.type" => {
                 let names = "none, gzip, snappy, lz4 or zstd";
                 self.compression = value.parse().map_err(|_| malformed(name, value, names))?;
@@ -100,15 +107,6 @@ impl Settings {
             _ => return Err(unknown(name, "producer")),
         }
         Ok(())
-    }
-
-    /// The level of the compression that is used.
-    pub(super) const fn level(&self) -> Option<i32> {
-        match self.compression {
-            Compression::Gzip => self.gzip_level,
-            Compression::Zstd => self.zstd_level,
-            _ => None,
-        }
     }
 
     /// Asked for, or not forbidden and possible.

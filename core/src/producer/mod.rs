@@ -28,7 +28,8 @@ use ottla_protocol::{ErrorCode, records::ProducerStamp};
 
 use identity::Identity;
 pub use identity::InitProducerId;
-use partition::{Partition, Verdict};
+pub use partition::State;
+use partition::{End, Partition, Verdict};
 
 use crate::backoff::{Backoff, Random};
 
@@ -43,8 +44,29 @@ pub struct Settings {
     pub max_request_size: usize,
     /// `delivery.timeout.ms`: how long a batch may take from its first record to its answer.
     pub delivery_timeout: Duration,
+    /// `topic.metadata.propagation.max.ms` of librdkafka: how long a topic may be unknown before its
+    /// batches are given up.
+    pub unknown_topic_timeout: Duration,
     /// `retry.backoff.ms` up to `retry.backoff.max.ms`.
     pub retry_backoff: Backoff,
+}
+
+/// Why there is no broker to send a partition's batches to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// The partition has no leader now.
+    Leader,
+    /// The cluster has no such topic or partition.
+    Topic,
+}
+
+impl Missing {
+    const fn error(self) -> ErrorCode {
+        match self {
+            Self::Leader => ErrorCode::LEADER_NOT_AVAILABLE,
+            Self::Topic => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        }
+    }
 }
 
 /// A partition's place in the machine; small and stable as long as the machine lives.
@@ -144,8 +166,12 @@ pub struct Producer<B> {
     /// Partitions that hold batches.
     active: BTreeSet<Slot>,
     requests: HashMap<RequestId, InFlight>,
-    in_flight: HashMap<i32, usize>,
+    brokers: HashMap<i32, Broker>,
+    /// Where the next request begins to look for batches, so that every partition has its turn.
+    turn: Slot,
     finished: VecDeque<(Slot, B, Outcome)>,
+    /// Batches that are too large for their broker.
+    to_split: VecDeque<(Slot, B)>,
     /// Topics whose leaders turned out to be wrong.
     stale: BTreeSet<Arc<str>>,
     next_request: u64,
@@ -156,6 +182,19 @@ pub struct Producer<B> {
 struct InFlight {
     broker: i32,
     sent: Vec<Sent>,
+}
+
+#[derive(Debug, Default)]
+struct Broker {
+    in_flight: usize,
+    /// It asked not to be sent anything before (KIP-219).
+    throttled_until: Option<Instant>,
+}
+
+impl Broker {
+    fn takes(&self, now: Instant, max_in_flight: usize) -> bool {
+        self.in_flight < max_in_flight && self.throttled_until.is_none_or(|until| until <= now)
+    }
 }
 
 impl<B> Producer<B> {
@@ -169,8 +208,10 @@ impl<B> Producer<B> {
             partitions: Vec::new(),
             active: BTreeSet::new(),
             requests: HashMap::new(),
-            in_flight: HashMap::new(),
+            brokers: HashMap::new(),
+            turn: Slot(0),
             finished: VecDeque::new(),
+            to_split: VecDeque::new(),
             stale: BTreeSet::new(),
             next_request: 0,
             next_batch: 0,
@@ -217,7 +258,7 @@ impl<B> Producer<B> {
     /// Whether nothing is held: every batch has come out of [`poll_finished`](Self::poll_finished).
     #[must_use]
     pub fn is_idle(&self) -> bool {
-        self.active.is_empty() && self.finished.is_empty()
+        self.active.is_empty() && self.finished.is_empty() && self.to_split.is_empty()
     }
 
     /// Whether a producer id must be asked for now; answer with
@@ -242,34 +283,40 @@ impl<B> Producer<B> {
     }
 
     /// The next request to write, if any partition may send. `leader` says where a partition's
-    /// leader is, `None` while nobody knows.
+    /// leader is.
     pub fn poll_request(
         &mut self,
         now: Instant,
-        mut leader: impl FnMut(&Arc<str>, i32) -> Option<i32>,
+        mut leader: impl FnMut(&Arc<str>, i32) -> Result<i32, Missing>,
     ) -> Option<Request> {
         let identity = self.identity.current()?;
+        let max_in_flight = self.settings.max_in_flight;
         let mut request: Option<Request> = None;
         let mut size = 0;
-        for &slot in &self.active {
+        let (before, after) = (..self.turn, self.turn..);
+        for &slot in self.active.range(after).chain(self.active.range(before)) {
             let Some(partition) = self.partitions.get_mut(slot.0) else {
                 continue;
             };
-            let Some(next) = partition.may_send(now, self.settings.max_in_flight) else {
+            let Some(next) = partition.may_send(now, max_in_flight) else {
                 continue;
             };
-            let Some(broker) = leader(&partition.topic, partition.partition) else {
-                self.stale.insert(partition.topic.clone());
-                partition.wait_for_leader(now, &self.settings.retry_backoff);
-                continue;
+            let broker = match leader(&partition.topic, partition.partition) {
+                Ok(broker) => broker,
+                Err(missing) => {
+                    self.stale.insert(partition.topic.clone());
+                    partition.wait_for_leader(now, missing, &self.settings.retry_backoff);
+                    continue;
+                }
             };
-            let busy = self
-                .in_flight
-                .get(&broker)
-                .is_some_and(|n| *n >= self.settings.max_in_flight);
+            let takes = self
+                .brokers
+                .entry(broker)
+                .or_default()
+                .takes(now, max_in_flight);
             let other = request.as_ref().is_some_and(|r| r.broker != broker);
             let full = request.is_some() && size + next > self.settings.max_request_size;
-            if busy || other || full || !partition.may_send_to(broker) {
+            if !takes || other || full || !partition.may_send_to(broker) {
                 continue;
             }
             let Some((batch, stamp)) = partition.send(broker, identity) else {
@@ -286,7 +333,11 @@ impl<B> Producer<B> {
         }
         let request = request?;
         self.next_request += 1;
-        *self.in_flight.entry(request.broker).or_default() += 1;
+        self.turn = request
+            .batches
+            .first()
+            .map_or(Slot(0), |sent| Slot(sent.slot.0 + 1));
+        self.brokers.entry(request.broker).or_default().in_flight += 1;
         let sent = request.batches.clone();
         self.requests.insert(
             request.id,
@@ -296,6 +347,56 @@ impl<B> Producer<B> {
             },
         );
         Some(request)
+    }
+
+    /// A broker asks not to be sent anything until then (KIP-219, rule 10).
+    pub fn handle_throttle(&mut self, broker: i32, until: Instant) {
+        let throttled = &mut self.brokers.entry(broker).or_default().throttled_until;
+        *throttled = (*throttled).max(Some(until));
+    }
+
+    /// A batch of several records that its broker finds too large, to be cut into smaller ones at
+    /// once; answer with [`handle_split`](Self::handle_split).
+    pub fn poll_split(&mut self) -> Option<(Slot, B)> {
+        self.to_split.pop_front()
+    }
+
+    /// The parts of a batch that was to be split, in order, with all of its records. They are sent
+    /// in its place; when they were `created` is not looked at. No parts: the batch was given up.
+    pub fn handle_split(&mut self, slot: Slot, parts: Vec<Batch<B>>) {
+        let Some(partition) = self.partitions.get_mut(slot.0) else {
+            return;
+        };
+        let numbered = (self.next_batch..).zip(parts).collect::<Vec<_>>();
+        self.next_batch += numbered.len() as u64;
+        if let Err(parts) = partition.put_parts(numbered) {
+            let aborted = Outcome::Aborted {
+                possibly_written: false,
+            };
+            let parts = parts
+                .into_iter()
+                .map(|(_, part)| (slot, part.payload, aborted));
+            self.finished.extend(parts);
+        }
+        self.settle(slot);
+    }
+
+    /// The topic was deleted and made again: nothing goes on where it was (rule 17).
+    pub fn handle_topic_recreated(&mut self, topic: &str) {
+        for at in 0..self.partitions.len() {
+            if let Some(partition) = self.partitions.get_mut(at)
+                && *partition.topic == *topic
+            {
+                partition.leave_log();
+                self.settle(Slot(at));
+            }
+        }
+    }
+
+    /// Where a partition stands.
+    #[must_use]
+    pub fn state(&self, slot: Slot) -> Option<State> {
+        self.partitions.get(slot.0).map(Partition::state)
     }
 
     /// The answer to a request: one entry per partition. Partitions that are missing are sent again
@@ -349,12 +450,25 @@ impl<B> Producer<B> {
                 continue;
             };
             partition.wake(now);
-            while let Some((payload, outcome)) =
-                partition.expire(now, self.settings.delivery_timeout)
-            {
-                self.finished.push_back((slot, payload, outcome));
-            }
+            let ended = partition.handle_timeout(
+                now,
+                self.settings.delivery_timeout,
+                self.settings.unknown_topic_timeout,
+            );
+            let ended = ended.into_iter();
+            self.finished
+                .extend(ended.map(|(payload, outcome)| (slot, payload, outcome)));
             self.settle(slot);
+        }
+        for broker in self.brokers.values_mut() {
+            broker.throttled_until = broker.throttled_until.filter(|until| *until > now);
+        }
+    }
+
+    fn end(&mut self, slot: Slot, payload: B, end: End) {
+        match end {
+            End::Finished(outcome) => self.finished.push_back((slot, payload, outcome)),
+            End::Split => self.to_split.push_back((slot, payload)),
         }
     }
 
@@ -365,15 +479,20 @@ impl<B> Producer<B> {
             .active
             .iter()
             .filter_map(|slot| self.partitions.get(slot.0));
-        let next = partitions
-            .filter_map(|p| p.next_event(self.settings.delivery_timeout))
-            .min();
-        let identity = if self.active.is_empty() {
-            None
+        let Settings {
+            delivery_timeout,
+            unknown_topic_timeout,
+            ..
+        } = self.settings;
+        let events =
+            partitions.filter_map(|p| p.next_event(delivery_timeout, unknown_topic_timeout));
+        let (identity, throttles) = if self.active.is_empty() {
+            (None, None)
         } else {
-            self.identity.poll_timeout()
+            let throttles = self.brokers.values().filter_map(|b| b.throttled_until);
+            (self.identity.poll_timeout(), throttles.min())
         };
-        next.into_iter().chain(identity).min()
+        events.chain(identity).chain(throttles).min()
     }
 
     /// The next batch that is done with.
@@ -394,6 +513,9 @@ impl<B> Producer<B> {
     }
 
     fn finish_all(&mut self, outcome: Outcome) {
+        let split = std::mem::take(&mut self.to_split).into_iter();
+        self.finished
+            .extend(split.map(|(slot, payload)| (slot, payload, outcome)));
         for slot in std::mem::take(&mut self.active) {
             let Some(partition) = self.partitions.get_mut(slot.0) else {
                 continue;
@@ -416,8 +538,8 @@ impl<B> Producer<B> {
         let Some(InFlight { broker, sent }) = self.requests.remove(&id) else {
             return Vec::new();
         };
-        if let Some(n) = self.in_flight.get_mut(&broker) {
-            *n = n.saturating_sub(1);
+        if let Some(broker) = self.brokers.get_mut(&broker) {
+            broker.in_flight = broker.in_flight.saturating_sub(1);
         }
         sent.into_iter().map(|sent| (sent, broker)).collect()
     }
@@ -433,8 +555,8 @@ impl<B> Producer<B> {
             self.identity.bump(sent.stamp);
         }
         let backoff = &self.settings.retry_backoff;
-        if let Some((payload, outcome)) = partition.judge(now, sent, broker, verdict, backoff) {
-            self.finished.push_back((sent.slot, payload, outcome));
+        if let Some((payload, end)) = partition.judge(now, sent, broker, verdict, backoff) {
+            self.end(sent.slot, payload, end);
         }
         self.settle(sent.slot);
     }

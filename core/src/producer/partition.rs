@@ -8,7 +8,7 @@ use std::{
 
 use ottla_protocol::{ErrorCode, records::ProducerStamp};
 
-use super::{Answer, Batch, Outcome, Sent};
+use super::{Answer, Batch, Missing, Outcome, Sent};
 use crate::backoff::{Attempts, Backoff};
 
 /// What an answer means for a batch.
@@ -85,6 +85,35 @@ impl Verdict {
     }
 }
 
+/// What becomes of a batch that leaves its partition.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum End {
+    Finished(Outcome),
+    /// Too large for the broker: it comes back in parts.
+    Split,
+}
+
+/// Where a partition stands, for tests and for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum State {
+    /// It holds nothing.
+    Idle,
+    /// Batches wait, and may be sent.
+    Ready,
+    /// One batch is out to a broker that has not acknowledged any yet (rule 26).
+    Proving,
+    /// Batches are out, in order.
+    Pipelining,
+    /// What is out must be answered before all is sent again from the head.
+    GoingBack,
+    /// A retry is due later.
+    BackingOff,
+    /// A sequence is open: what was sent is found out about, and then a new epoch begins (rule 37).
+    Unresolved,
+    /// The head is being cut into smaller batches.
+    Splitting,
+}
+
 #[derive(Debug)]
 struct Queued<B> {
     id: u64,
@@ -129,6 +158,10 @@ pub(super) struct Partition<B> {
     sequence: i32,
     /// A batch was given up while its outcome was unknown, so the sequence is (rule 37).
     unresolved: Option<ProducerStamp>,
+    /// The head was taken out to be split: when it was created, and who it was sent as.
+    splitting: Option<(Instant, ProducerStamp)>,
+    /// When the topic was first found to be unknown, since the last success (rule 39).
+    unknown_since: Option<Instant>,
     not_before: Option<Instant>,
     attempts: Attempts,
     last_error: Option<ErrorCode>,
@@ -148,6 +181,8 @@ impl<B> Partition<B> {
             identity: None,
             sequence: 0,
             unresolved: None,
+            splitting: None,
+            unknown_since: None,
             not_before: None,
             attempts: Attempts::new(seed),
             last_error: None,
@@ -155,6 +190,9 @@ impl<B> Partition<B> {
     }
 
     pub(super) fn push(&mut self, id: u64, batch: Batch<B>) {
+        if self.batches.is_empty() {
+            self.unknown_since = None;
+        }
         self.batches.push_back(Queued {
             id,
             batch,
@@ -165,7 +203,20 @@ impl<B> Partition<B> {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.batches.is_empty()
+        self.batches.is_empty() && self.splitting.is_none()
+    }
+
+    pub(super) fn state(&self) -> State {
+        match self {
+            _ if self.splitting.is_some() => State::Splitting,
+            _ if self.unresolved.is_some() => State::Unresolved,
+            _ if self.going_back && self.outstanding > 0 => State::GoingBack,
+            _ if self.not_before.is_some() => State::BackingOff,
+            _ if self.outstanding > 0 && self.proven => State::Pipelining,
+            _ if self.outstanding > 0 => State::Proving,
+            _ if self.is_empty() => State::Idle,
+            _ => State::Ready,
+        }
     }
 
     pub(super) fn payload(&mut self, id: u64) -> Option<&mut B> {
@@ -186,7 +237,8 @@ impl<B> Partition<B> {
         }
         let window = if self.proven { max_in_flight } else { 1 };
         self.wake(now);
-        if self.not_before.is_some() || self.outstanding >= window {
+        let waits = self.not_before.is_some() || self.splitting.is_some();
+        if waits || self.outstanding >= window {
             return None;
         }
         let next = self.batches.get(self.sent)?;
@@ -240,9 +292,16 @@ impl<B> Partition<B> {
         Some((id, stamp))
     }
 
-    pub(super) fn wait_for_leader(&mut self, now: Instant, backoff: &Backoff) {
-        self.last_error = Some(ErrorCode::LEADER_NOT_AVAILABLE);
+    pub(super) fn wait_for_leader(&mut self, now: Instant, missing: Missing, backoff: &Backoff) {
+        self.note(now, missing.error());
         self.back_off(now, backoff);
+    }
+
+    fn note(&mut self, now: Instant, error: ErrorCode) {
+        self.last_error = Some(error);
+        if is_unknown(error) {
+            self.unknown_since.get_or_insert(now);
+        }
     }
 
     /// Ends a wait that is over, whether or not something may be sent then.
@@ -268,7 +327,7 @@ impl<B> Partition<B> {
         broker: i32,
         verdict: Verdict,
         backoff: &Backoff,
-    ) -> Option<(B, Outcome)> {
+    ) -> Option<(B, End)> {
         self.outstanding = self.outstanding.saturating_sub(1);
         let at = self.batches.iter().position(|q| q.id == sent.batch)?;
         let acts_on = self.acts_on(sent.batch);
@@ -293,13 +352,14 @@ impl<B> Partition<B> {
                 self.proven |= self.broker == Some(broker);
                 self.attempts.reset();
                 self.last_error = None;
+                self.unknown_since = None;
                 self.take_head(Outcome::Delivered {
                     base_offset,
                     log_append_time,
                 })
             }
             Verdict::Retry { error, .. } => {
-                self.last_error = Some(error);
+                self.note(now, error);
                 self.going_back = true;
                 self.back_off(now, backoff);
                 None
@@ -307,15 +367,17 @@ impl<B> Partition<B> {
             Verdict::NewEpoch => {
                 self.going_back = true;
                 self.restart_sequence();
+                self.back_off(now, backoff);
                 None
             }
+            Verdict::Refuse(error) if is_too_large(error) && self.may_split() => self.split(),
             Verdict::Refuse(error) => self.refuse(error, sent.stamp),
         }
     }
 
     /// Nobody counts the batches of a producer without an id: one that is written is written, and to
     /// send it again with those in front of it would double it.
-    fn take_unordered(&mut self, at: usize, verdict: Verdict) -> Option<(B, Outcome)> {
+    fn take_unordered(&mut self, at: usize, verdict: Verdict) -> Option<(B, End)> {
         let Verdict::Done {
             base_offset,
             log_append_time,
@@ -332,11 +394,59 @@ impl<B> Partition<B> {
             base_offset,
             log_append_time,
         };
-        Some((queued.batch.payload, outcome))
+        Some((queued.batch.payload, End::Finished(outcome)))
+    }
+
+    /// Whether the head has several records of which none may be written.
+    fn may_split(&self) -> bool {
+        let head = self.batches.front();
+        head.is_some_and(|q| q.batch.count > 1 && !q.possibly_written)
+    }
+
+    /// Takes the head out to be split. Nothing is sent until its parts are here.
+    fn split(&mut self) -> Option<(B, End)> {
+        let head = self.batches.pop_front()?;
+        self.sent = self.sent.saturating_sub(1);
+        self.going_back = true;
+        self.splitting = Some((head.batch.created, head.stamp?));
+        Some((head.batch.payload, End::Split))
+    }
+
+    /// The parts of the batch that was to be split. They share out its sequence numbers, so what
+    /// stands behind them keeps its own. None at all means that it was given up. What is not expected
+    /// comes back.
+    pub(super) fn put_parts(
+        &mut self,
+        parts: Vec<(u64, Batch<B>)>,
+    ) -> Result<(), Vec<(u64, Batch<B>)>> {
+        let Some((created, mut stamp)) = self.splitting.take() else {
+            return Err(parts);
+        };
+        if parts.is_empty() {
+            self.leave_sequence(stamp, false);
+            return Ok(());
+        }
+        let mut queued = VecDeque::with_capacity(parts.len() + self.batches.len());
+        for (id, batch) in parts {
+            let count = batch.count;
+            queued.push_back(Queued {
+                id,
+                batch: Batch { created, ..batch },
+                stamp: Some(stamp),
+                in_flight: false,
+                possibly_written: false,
+            });
+            if stamp.id >= 0 {
+                stamp.sequence = advance(stamp.sequence, count);
+            }
+        }
+        queued.append(&mut self.batches);
+        self.batches = queued;
+        Ok(())
     }
 
     /// The head is refused for good (rule 28).
-    fn refuse(&mut self, error: ErrorCode, stamp: ProducerStamp) -> Option<(B, Outcome)> {
+    fn refuse(&mut self, error: ErrorCode, stamp: ProducerStamp) -> Option<(B, End)> {
         self.going_back = true;
         let possibly_written = self.batches.front()?.possibly_written;
         let head = self.take_head(Outcome::Refused {
@@ -347,10 +457,14 @@ impl<B> Partition<B> {
         head
     }
 
-    fn take_head(&mut self, outcome: Outcome) -> Option<(B, Outcome)> {
+    fn take_head(&mut self, outcome: Outcome) -> Option<(B, End)> {
+        Some((self.pop_head()?, End::Finished(outcome)))
+    }
+
+    fn pop_head(&mut self) -> Option<B> {
         let head = self.batches.pop_front()?;
         self.sent = self.sent.saturating_sub(1);
-        Some((head.batch.payload, outcome))
+        Some(head.batch.payload)
     }
 
     /// Under a new epoch the first sequence is zero. What was sent under the old one was refused
@@ -378,8 +492,51 @@ impl<B> Partition<B> {
         }
     }
 
+    /// The topic is another one of the same name: sequences do not go on (rule 17). What may be
+    /// written is found out about under the old ones first.
+    pub(super) fn leave_log(&mut self) {
+        if let Some((id, epoch)) = self.identity.filter(|(id, _)| *id >= 0) {
+            self.unresolved.get_or_insert(ProducerStamp {
+                id,
+                epoch,
+                sequence: self.sequence,
+                transactional: false,
+            });
+        }
+    }
+
+    /// What is given up by now: the heads that are out of time, and everything when the topic has
+    /// been unknown for too long.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        unknown: Duration,
+    ) -> Vec<(B, Outcome)> {
+        if self
+            .unknown_since
+            .is_some_and(|since| since + unknown <= now)
+        {
+            return self.give_up_unknown();
+        }
+        std::iter::from_fn(|| self.expire(now, timeout)).collect()
+    }
+
+    fn give_up_unknown(&mut self) -> Vec<(B, Outcome)> {
+        self.unknown_since = None;
+        self.not_before = None;
+        self.leave_log();
+        let refused = |possibly_written| Outcome::Refused {
+            error: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            possibly_written,
+        };
+        self.clear()
+            .map(|(payload, possibly_written)| (payload, refused(possibly_written)))
+            .collect()
+    }
+
     /// Gives the head up when it is out of time.
-    pub(super) fn expire(&mut self, now: Instant, timeout: Duration) -> Option<(B, Outcome)> {
+    fn expire(&mut self, now: Instant, timeout: Duration) -> Option<(B, Outcome)> {
         let head = self.batches.front()?;
         if head.batch.created + timeout > now {
             return None;
@@ -387,20 +544,24 @@ impl<B> Partition<B> {
         let (stamp, possibly_written) = (head.stamp, head.may_be_written());
         let last_error = self.last_error;
         self.going_back |= self.outstanding > 0;
-        let head = self.take_head(Outcome::Expired {
-            possibly_written,
-            last_error,
-        });
+        let head = self.pop_head()?;
         if let Some(stamp) = stamp {
             self.leave_sequence(stamp, possibly_written);
         }
-        head
+        let outcome = Outcome::Expired {
+            possibly_written,
+            last_error,
+        };
+        Some((head, outcome))
     }
 
     /// The stamp whose epoch must be left behind, once all that was sent under it is known to be
     /// written or not: under a new epoch nobody would recognise it.
     pub(super) fn take_unresolved(&mut self) -> Option<ProducerStamp> {
-        if self.outstanding > 0 || self.batches.iter().any(Queued::is_open) {
+        if self.outstanding > 0
+            || self.splitting.is_some()
+            || self.batches.iter().any(Queued::is_open)
+        {
             return None;
         }
         let stamp = self.unresolved.take()?;
@@ -413,6 +574,7 @@ impl<B> Partition<B> {
     /// Everything that is held, with whether it may have been written.
     pub(super) fn clear(&mut self) -> impl Iterator<Item = (B, bool)> {
         self.sent = 0;
+        self.splitting = None;
         self.going_back = self.outstanding > 0;
         std::mem::take(&mut self.batches).into_iter().map(|q| {
             let may_be_written = q.may_be_written();
@@ -420,10 +582,29 @@ impl<B> Partition<B> {
         })
     }
 
-    pub(super) fn next_event(&self, timeout: Duration) -> Option<Instant> {
+    /// When something happens by itself. `timeout` is for a batch, `unknown` for its topic.
+    pub(super) fn next_event(&self, timeout: Duration, unknown: Duration) -> Option<Instant> {
         let expiry = self.batches.front().map(|q| q.batch.created + timeout);
-        expiry.into_iter().chain(self.not_before).min()
+        let given_up = self.unknown_since.map(|since| since + unknown);
+        let events = expiry.into_iter().chain(given_up).chain(self.not_before);
+        events.min()
     }
+}
+
+/// A smaller batch may do.
+fn is_too_large(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::MESSAGE_TOO_LARGE | ErrorCode::RECORD_LIST_TOO_LARGE
+    )
+}
+
+/// The topic is not there, as far as anybody can tell.
+fn is_unknown(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION | ErrorCode::UNKNOWN_TOPIC_ID
+    )
 }
 
 /// Sequence numbers count records and wrap to zero (rule 20).

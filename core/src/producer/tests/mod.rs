@@ -1,5 +1,8 @@
 //! Scripts of one producer against brokers that are well, slow, moved or forgetful.
 
+mod limits;
+mod states;
+
 use super::*;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -10,6 +13,7 @@ fn settings() -> Settings {
         max_in_flight: 5,
         max_request_size: 1 << 20,
         delivery_timeout: 120 * SECOND,
+        unknown_topic_timeout: 30 * SECOND,
         retry_backoff: Backoff::RETRY,
     }
 }
@@ -19,14 +23,21 @@ struct Script {
     now: Instant,
     machine: Producer<char>,
     leader: i32,
+    /// What a test wants to remember.
+    log: Vec<String>,
 }
 
 impl Script {
+    fn log(&mut self, what: String) {
+        self.log.push(what);
+    }
+
     fn new() -> Self {
         let mut s = Self {
             now: Instant::now(),
             machine: Producer::new(settings(), 1),
             leader: 1,
+            log: Vec::new(),
         };
         s.machine.add_partition("t".into(), 0);
         s
@@ -64,8 +75,10 @@ impl Script {
 
     fn send(&mut self) -> Option<Request> {
         let leader = self.leader;
-        self.machine
-            .poll_request(self.now, |_, _| (leader >= 0).then_some(leader))
+        self.machine.poll_request(self.now, |_, _| match leader {
+            0.. => Ok(leader),
+            _ => Err(Missing::Leader),
+        })
     }
 
     fn sent(&mut self) -> Request {
@@ -241,13 +254,13 @@ fn after_a_move_nothing_goes_to_the_new_leader_before_the_old_one_answered() {
 fn a_refused_batch_leaves_its_sequence_to_the_next() {
     let mut s = Script::with_id();
     let window = in_flight(&mut s, 1);
-    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    s.answer(&window[0], ErrorCode::INVALID_RECORD, -1);
     assert_eq!(
         s.finished(),
         [(
             'a',
             Outcome::Refused {
-                error: ErrorCode::MESSAGE_TOO_LARGE,
+                error: ErrorCode::INVALID_RECORD,
                 possibly_written: false,
             }
         )]
@@ -260,7 +273,7 @@ fn a_refused_batch_leaves_its_sequence_to_the_next() {
 fn a_refused_batch_with_others_on_their_way_costs_an_epoch() {
     let mut s = Script::with_id();
     let window = in_flight(&mut s, 3);
-    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    s.answer(&window[0], ErrorCode::INVALID_RECORD, -1);
     // Under its sequence the next would open the way for what may still arrive of the others.
     s.machine.handle_lost(s.now, window[1].id, true);
     s.machine.handle_lost(s.now, window[2].id, true);
@@ -268,6 +281,7 @@ fn a_refused_batch_with_others_on_their_way_costs_an_epoch() {
     let again = s.sent();
     assert_eq!(stamps(&again), stamps(&window[1]));
     s.answer(&again, ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    s.now += SECOND;
     assert_eq!(stamps(&s.sent()), [(1, 0)]);
 }
 
@@ -277,6 +291,8 @@ fn a_broker_that_forgot_the_producer_gets_a_new_epoch_from_zero() {
     let window = in_flight(&mut s, 2);
     s.answer(&window[0], ErrorCode::UNKNOWN_PRODUCER_ID, -1);
     s.answer(&window[1], ErrorCode::UNKNOWN_PRODUCER_ID, -1);
+    assert_eq!(s.send(), None, "it waits before it tries again");
+    s.now += SECOND;
     let again = s.sent();
     assert_eq!(stamps(&again), [(1, 0)]);
     s.ack(&again, 0);
@@ -293,6 +309,7 @@ fn other_partitions_change_epoch_only_behind_what_they_have_out() {
     assert_eq!(stamps(&x), [(0, 0)]);
     s.answer(&window[0], ErrorCode::UNKNOWN_PRODUCER_ID, -1);
     s.batch(other, 'y', 5);
+    s.now += SECOND;
     assert_eq!(stamps(&s.sent()), [(1, 0)]);
     s.machine.handle_lost(s.now, x.id, true);
     s.now += SECOND;

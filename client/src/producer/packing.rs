@@ -1,0 +1,185 @@
+//! Compression: beside the producer's task, on as many threads as there are cores, with each
+//! partition's batches coming out in the order in which they went in.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    thread::available_parallelism,
+};
+
+use ottla_core::producer::{Batch, Slot};
+use ottla_protocol::records::{Compression, Compressor};
+
+use super::{batch::Held, memory::PAGE, settings::Settings};
+
+/// Batches that are being compressed.
+#[derive(Debug)]
+pub(super) struct Packing {
+    compression: Compression,
+    topics: HashMap<Arc<str>, Compression>,
+    levels: Levels,
+    /// What lies ready to be used.
+    compressors: Vec<Compressor>,
+    /// Jobs that may still begin.
+    free: usize,
+    waiting: VecDeque<(Slot, u64, Batch<Held>)>,
+    /// In order, by partition; those that are done stand there until those in front of them are.
+    queues: HashMap<Slot, VecDeque<(u64, Option<Batch<Held>>)>>,
+    next: u64,
+}
+
+/// The levels that are set, by compression.
+#[derive(Debug, Clone, Copy)]
+struct Levels {
+    gzip: Option<i32>,
+    zstd: Option<i32>,
+}
+
+impl Levels {
+    fn compressor(self, compression: Compression) -> Compressor {
+        let level = match compression {
+            Compression::Gzip => self.gzip,
+            Compression::Zstd => self.zstd,
+            _ => None,
+        };
+        Compressor::new(compression, level)
+    }
+}
+
+/// A batch to be compressed, on any thread.
+#[derive(Debug)]
+pub(super) struct Job {
+    slot: Slot,
+    id: u64,
+    batch: Batch<Held>,
+    compressor: Compressor,
+}
+
+/// A [`Job`] that is done.
+#[derive(Debug)]
+pub(super) struct Packed(Job);
+
+impl Job {
+    pub(super) fn run(mut self) -> Packed {
+        pack(&mut self.batch.payload, &mut self.compressor);
+        Packed(self)
+    }
+}
+
+fn pack(held: &mut Held, compressor: &mut Compressor) {
+    if let Err(error) = held.pack(compressor) {
+        tracing::error!(%error, doing = held.doing(), "a batch cannot be compressed");
+    }
+}
+
+impl Packing {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self {
+            compression: settings.compression,
+            topics: settings.topic_compression.clone(),
+            levels: Levels {
+                gzip: settings.gzip_level,
+                zstd: settings.zstd_level,
+            },
+            compressors: Vec::new(),
+            free: available_parallelism().map_or(1, usize::from),
+            waiting: VecDeque::new(),
+            queues: HashMap::new(),
+            next: 0,
+        }
+    }
+
+    /// Takes a batch in. It comes back at once when there is nothing to compress, or so little that
+    /// another thread would cost more; else out of [`ready`](Self::ready).
+    pub(super) fn take(&mut self, slot: Slot, mut batch: Batch<Held>) -> Option<Batch<Held>> {
+        let held = &mut batch.payload;
+        let compression = self.compression_of(held);
+        if compression == Compression::None {
+            return Some(batch);
+        }
+        if held.size() <= PAGE && !self.queues.contains_key(&slot) {
+            self.pack(held);
+            return Some(batch);
+        }
+        let id = self.next;
+        self.next += 1;
+        self.queues.entry(slot).or_default().push_back((id, None));
+        self.waiting.push_back((slot, id, batch));
+        None
+    }
+
+    /// Compresses here and now.
+    pub(super) fn pack(&mut self, held: &mut Held) {
+        let compression = self.compression_of(held);
+        if compression != Compression::None {
+            let mut compressor = self.compressor(compression);
+            pack(held, &mut compressor);
+            self.compressors.push(compressor);
+        }
+    }
+
+    /// The next job to be run, while a thread is free.
+    pub(super) fn poll_job(&mut self) -> Option<Job> {
+        self.free.checked_sub(1)?;
+        let (slot, id, batch) = self.waiting.pop_front()?;
+        self.free -= 1;
+        let compressor = self.compressor(self.compression_of(&batch.payload));
+        Some(Job {
+            slot,
+            id,
+            batch,
+            compressor,
+        })
+    }
+
+    /// Takes a job back. Returns what is now ready of its partition, in order.
+    pub(super) fn ready(&mut self, packed: Packed) -> Vec<(Slot, Batch<Held>)> {
+        let Job {
+            slot,
+            id,
+            batch,
+            compressor,
+        } = packed.0;
+        self.free += 1;
+        self.compressors.push(compressor);
+        let Some(queue) = self.queues.get_mut(&slot) else {
+            return Vec::new();
+        };
+        if let Some((_, place)) = queue.iter_mut().find(|(of, _)| *of == id) {
+            *place = Some(batch);
+        }
+        let done = queue
+            .iter()
+            .take_while(|(_, batch)| batch.is_some())
+            .count();
+        let ready = queue
+            .drain(..done)
+            .filter_map(|(_, batch)| Some((slot, batch?)));
+        let ready = ready.collect();
+        if queue.is_empty() {
+            self.queues.remove(&slot);
+        }
+        ready
+    }
+
+    /// Gives up what has not begun and what is done; jobs that run come to nothing.
+    pub(super) fn abort(&mut self) -> Vec<Batch<Held>> {
+        let queues = std::mem::take(&mut self.queues).into_values().flatten();
+        let done = queues.filter_map(|(_, batch)| batch);
+        let waiting = std::mem::take(&mut self.waiting).into_iter();
+        done.chain(waiting.map(|(_, _, batch)| batch)).collect()
+    }
+
+    fn compression_of(&self, held: &Held) -> Compression {
+        let of_topic = self.topics.get(&held.completion.topic);
+        of_topic.copied().unwrap_or(self.compression)
+    }
+
+    fn compressor(&mut self, compression: Compression) -> Compressor {
+        let mut ready = self.compressors.iter();
+        match ready.position(|c| c.compression() == compression) {
+            Some(at) => self.compressors.swap_remove(at),
+            None => self.levels.compressor(compression),
+        }
+    }
+}

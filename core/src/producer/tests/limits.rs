@@ -1,0 +1,195 @@
+//! What is too large, too early, too long unknown, or another topic of the same name.
+
+use super::*;
+
+fn batch(payload: char, count: u32) -> Batch<char> {
+    Batch {
+        payload,
+        count,
+        size: 100,
+        created: Instant::now(),
+    }
+}
+
+fn refused(error: ErrorCode) -> Outcome {
+    Outcome::Refused {
+        error,
+        possibly_written: false,
+    }
+}
+
+#[test]
+fn a_batch_that_is_too_large_goes_on_in_parts_under_its_own_sequences() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    assert_eq!(s.machine.poll_split(), Some((P, 'a')));
+    assert_eq!(s.send(), None, "nothing overtakes the parts");
+    s.machine
+        .handle_split(P, vec![batch('1', 4), batch('2', 6)]);
+    s.answer(&window[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    let again: Vec<_> = (0..3).map(|_| s.sent()).collect();
+    let stamps: Vec<_> = again.iter().flat_map(stamps).collect();
+    assert_eq!(stamps, [(0, 10), (0, 14), (0, 20)]);
+    for (request, offset) in again.iter().zip([10, 14, 20]) {
+        s.ack(request, offset);
+    }
+    let expected = [
+        ('1', delivered(10)),
+        ('2', delivered(14)),
+        ('b', delivered(20)),
+    ];
+    assert_eq!(s.finished(), expected);
+    assert!(s.machine.is_idle());
+}
+
+#[test]
+fn a_single_record_that_is_too_large_is_refused() {
+    let mut s = Script::with_id();
+    s.batch(P, 'a', 1);
+    let request = s.sent();
+    s.answer(&request, ErrorCode::MESSAGE_TOO_LARGE, -1);
+    assert_eq!(s.machine.poll_split(), None);
+    let expected = refused(ErrorCode::MESSAGE_TOO_LARGE);
+    assert_eq!(s.finished(), [('a', expected)]);
+}
+
+#[test]
+fn a_batch_that_may_be_written_is_not_split() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.machine.handle_lost(s.now, window[0].id, true);
+    s.now += SECOND;
+    let again = s.sent();
+    s.answer(&again, ErrorCode::MESSAGE_TOO_LARGE, -1);
+    assert_eq!(s.machine.poll_split(), None);
+    let expected = Outcome::Refused {
+        error: ErrorCode::MESSAGE_TOO_LARGE,
+        possibly_written: true,
+    };
+    assert_eq!(s.finished(), [('a', expected)]);
+}
+
+#[test]
+fn a_batch_that_is_given_up_while_it_is_split_stays_given_up() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    let (slot, _) = s.machine.poll_split().expect("it is to be split");
+    s.machine.abort();
+    s.machine
+        .handle_split(slot, vec![batch('1', 4), batch('2', 6)]);
+    let aborted = Outcome::Aborted {
+        possibly_written: false,
+    };
+    assert_eq!(s.finished(), [('1', aborted), ('2', aborted)]);
+    assert!(s.machine.is_idle());
+}
+
+#[test]
+fn a_batch_that_cannot_be_split_leaves_its_sequence_to_the_next() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    let (slot, _) = s.machine.poll_split().expect("it is to be split");
+    s.machine.handle_split(slot, Vec::new());
+    s.batch(P, 'b', 10);
+    assert_eq!(stamps(&s.sent()), stamps(&window[0]));
+}
+
+#[test]
+fn a_broker_that_asks_for_a_pause_gets_one() {
+    let mut s = Script::with_id();
+    in_flight(&mut s, 0);
+    let until = s.now + SECOND;
+    s.machine.handle_throttle(1, until);
+    s.machine.handle_throttle(1, until - SECOND / 2);
+    s.batch(P, 'a', 1);
+    assert_eq!(s.send(), None);
+    assert_eq!(s.machine.poll_timeout(), Some(until));
+    s.now = until;
+    s.machine.handle_timeout(s.now);
+    assert!(s.send().is_some());
+    assert_ne!(s.machine.poll_timeout(), Some(until), "it would spin");
+}
+
+#[test]
+fn each_partition_has_its_turn_at_being_first() {
+    let mut s = Script::with_id();
+    s.machine.settings.max_request_size = 150;
+    let slots = [
+        P,
+        s.machine.add_partition("t".into(), 1),
+        s.machine.add_partition("t".into(), 2),
+    ];
+    for slot in slots {
+        (0..3).for_each(|_| s.batch(slot, 'x', 1));
+    }
+    let mut served = Vec::new();
+    for _ in 0..6 {
+        let request = s.sent();
+        served.push(request.batches[0].slot.0);
+        s.ack(&request, 0);
+    }
+    assert_eq!(served, [0, 1, 2, 0, 1, 2]);
+}
+
+#[test]
+fn a_topic_that_stays_unknown_is_given_up_with_all_its_batches() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    let began = s.now;
+    for request in &window {
+        s.answer(request, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
+    }
+    // Another error in between hides nothing (rule 39).
+    s.now += SECOND;
+    let again = s.sent();
+    s.answer(&again, ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+    s.now = began + 30 * SECOND;
+    s.machine.handle_timeout(s.now);
+    let expected = refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(s.finished(), [('a', expected), ('b', expected)]);
+    // Should there be a topic again, the sequence that was left open is not gone on with.
+    s.batch(P, 'c', 10);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+#[test]
+fn a_topic_that_nobody_has_is_given_up_and_one_without_a_leader_is_not() {
+    for (missing, given_up) in [(Missing::Topic, true), (Missing::Leader, false)] {
+        let mut s = Script::with_id();
+        s.batch(P, 'a', 1);
+        let end = s.now + 31 * SECOND;
+        while s.now < end {
+            assert_eq!(s.machine.poll_request(s.now, |_, _| Err(missing)), None);
+            let Some(next) = s.machine.poll_timeout() else {
+                break;
+            };
+            s.now = next;
+            s.machine.handle_timeout(s.now);
+        }
+        assert_eq!(!s.finished().is_empty(), given_up, "{missing:?}");
+    }
+}
+
+#[test]
+fn a_topic_made_anew_gets_a_new_epoch() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.machine.handle_topic_recreated("t");
+    s.batch(P, 'b', 10);
+    assert_eq!(s.send(), None, "what is out comes first");
+    s.answer(&window[0], ErrorCode::UNKNOWN_TOPIC_ID, -1);
+    s.now += SECOND;
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+#[test]
+fn a_topic_made_anew_while_nothing_is_held_gets_a_new_epoch_too() {
+    let mut s = Script::with_id();
+    in_flight(&mut s, 0);
+    s.machine.handle_topic_recreated("t");
+    s.batch(P, 'b', 10);
+    assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
