@@ -102,12 +102,12 @@ impl Held {
 
     /// Cuts a batch that was sent in two, each with half of the records, and lets its deliveries
     /// follow. The batch comes back when it cannot be read, which is no batch of ours then.
-    pub(super) fn split(mut self) -> Result<Vec<(Self, u32)>, Self> {
+    pub(super) fn split(mut self) -> Result<Vec<(Self, u32)>, Box<Self>> {
         let Stage::Sealed(bytes, _) = &self.stage else {
-            return Err(self);
+            return Err(Box::new(self));
         };
         let Some((left, right)) = halves(bytes) else {
-            return Err(self);
+            return Err(Box::new(self));
         };
         // What was sent goes back to the pool when the socket lets go of it, so the parts have
         // buffers of their own in its place, and its pages.

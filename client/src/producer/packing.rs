@@ -12,6 +12,9 @@ use ottla_protocol::records::{Compression, Compressor};
 
 use super::{batch::Held, memory::PAGE, settings::Settings};
 
+/// A partition's batches by job; `None` while the job is not done.
+type Queue = VecDeque<(u64, Option<Batch<Held>>)>;
+
 /// Batches that are being compressed.
 #[derive(Debug)]
 pub(super) struct Packing {
@@ -24,7 +27,7 @@ pub(super) struct Packing {
     free: usize,
     waiting: VecDeque<(Slot, u64, Batch<Held>)>,
     /// In order, by partition; those that are done stand there until those in front of them are.
-    queues: HashMap<Slot, VecDeque<(u64, Option<Batch<Held>>)>>,
+    queues: HashMap<Slot, Queue>,
     next: u64,
 }
 

@@ -289,7 +289,7 @@ impl Sender {
                     possibly_written: false,
                 };
                 self.machine.handle_split(slot, Vec::new());
-                return self.finish(held, refused, None);
+                return self.finish(*held, refused, None);
             }
         };
         *self.outstanding.entry(number).or_default() += parts.len() as u32 - 1;
