@@ -13,6 +13,7 @@ use std::{fmt, io::Read, str::FromStr};
 
 use bytes::Bytes;
 
+use self::lz4::HeaderChecksum;
 use super::RecordErrorKind;
 
 /// The most a batch may decompress to, whatever limit is set: what a Java client could hold.
@@ -183,7 +184,7 @@ enum Packer {
     None,
     Gzip(u32),
     Snappy(Box<snap::raw::Encoder>),
-    Lz4,
+    Lz4(lz4::Packer),
     Zstd(Box<rust_zstd::Compressor>),
 }
 
@@ -207,7 +208,7 @@ impl Compressor {
             Compression::None => Packer::None,
             Compression::Gzip => Packer::Gzip(level.unsigned_abs()),
             Compression::Snappy => Packer::Snappy(Box::new(snap::raw::Encoder::new())),
-            Compression::Lz4 => Packer::Lz4,
+            Compression::Lz4 => Packer::Lz4(lz4::Packer::new()),
             Compression::Zstd => Packer::Zstd(Box::new(zstd::compressor(level))),
         };
         Self {
@@ -234,7 +235,7 @@ impl Compressor {
             }
             Packer::Gzip(level) => gzip::compress(data, *level, out),
             Packer::Snappy(encoder) => snappy::compress(encoder, data, out),
-            Packer::Lz4 => lz4::compress(data, out),
+            Packer::Lz4(packer) => packer.compress(data, out),
             Packer::Zstd(compressor) => {
                 zstd::compress(compressor, data, out);
                 Ok(())
@@ -287,12 +288,21 @@ impl Decompressor {
         compression: Compression,
         data: &Bytes,
     ) -> Result<Bytes, RecordErrorKind> {
+        self.decompress_with(compression, data, HeaderChecksum::Checked)
+    }
+
+    fn decompress_with(
+        &mut self,
+        compression: Compression,
+        data: &Bytes,
+        lz4_header: HeaderChecksum,
+    ) -> Result<Bytes, RecordErrorKind> {
         let limit = self.limit;
         let result = match compression {
             Compression::None => return Ok(data.clone()),
             Compression::Gzip => gzip::decompress(data, limit),
             Compression::Snappy => snappy::decompress(data, limit),
-            Compression::Lz4 => lz4::decompress(data, limit),
+            Compression::Lz4 => lz4::decompress(data, limit, lz4_header),
             Compression::Zstd => zstd::decompress(self.zstd.get_or_insert_default(), data, limit),
         };
         match result {
@@ -312,12 +322,11 @@ impl Decompressor {
         magic: i8,
         data: &Bytes,
     ) -> Result<Bytes, RecordErrorKind> {
-        if (compression, magic) == (Compression::Lz4, 0)
-            && let Some(mended) = lz4::mended(data)
-        {
-            return self.decompress(compression, &mended.into());
-        }
-        self.decompress(compression, data)
+        let lz4_header = match magic {
+            0 => HeaderChecksum::Ignored,
+            _ => HeaderChecksum::Checked,
+        };
+        self.decompress_with(compression, data, lz4_header)
     }
 }
 
