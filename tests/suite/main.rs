@@ -8,4 +8,5 @@ mod producing;
 mod recovery;
 mod refusals;
 mod requests;
+mod spreading;
 mod tidy;

@@ -5,24 +5,22 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, RwLock,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
-use ottla_core::{backoff::Random, cluster::Topic};
+use ottla_core::cluster::Topic;
 use ottla_protocol::records::{BatchBuilder, NewRecord};
 use tokio::{sync::Notify, time};
 
 use super::{
+    load::{Load, Standing},
     memory::{Memory, PAGE},
-    partitioner::{Choice, Partitioner},
-    record::{Completion, Delivery, Record},
+    place::{Place, TopicQueue},
+    record::{Completion, Delivery},
 };
 use crate::seeds::Seeds;
-
-/// About what a record takes besides key and value.
-const OVERHEAD: usize = 16;
 
 /// The open batches of all partitions.
 #[derive(Debug)]
@@ -31,6 +29,8 @@ pub(super) struct Accumulator {
     pub(super) memory: Arc<Memory>,
     batch_size: usize,
     seeds: Seeds,
+    /// The partitions or their leaders have changed, and the sender has not looked at them since.
+    changed: AtomicBool,
     /// Partitions that have something new for the sender.
     news: Mutex<Vec<Arc<Queue>>>,
     pub(super) wake: Notify,
@@ -42,23 +42,12 @@ struct Topics {
     closed: bool,
 }
 
-/// A topic's partitions, and the one that records without a key go to for now.
-#[derive(Debug)]
-pub(super) struct TopicQueue {
-    pub(super) partitions: Vec<Arc<Queue>>,
-    sticky: AtomicUsize,
-    /// How many records went to partitions in turn.
-    turn: AtomicUsize,
-    /// Bytes given to that one; after a batch's worth it is another's turn (KIP-794).
-    given: AtomicUsize,
-    seeds: Seeds,
-}
-
 /// One partition's open and full batches.
 #[derive(Debug)]
 pub(super) struct Queue {
     pub(super) topic: Arc<str>,
     pub(super) partition: i32,
+    pub(super) load: Load,
     state: Mutex<State>,
 }
 
@@ -99,6 +88,7 @@ impl Accumulator {
             memory,
             batch_size,
             seeds,
+            changed: AtomicBool::new(false),
             news,
             wake: Notify::new(),
         }
@@ -116,36 +106,33 @@ impl Accumulator {
     /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay.
     pub(super) fn add_topic(&self, topic: &Topic) -> Arc<TopicQueue> {
         let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let mut partitions = topics
-            .by_name
-            .get(&topic.name)
-            .map_or_else(Vec::new, |t| t.partitions.clone());
-        for n in partitions.len()..topic.partitions.len() {
-            let (topic, partition) = (topic.name.clone(), n as i32);
+        let before = topics.by_name.get(&topic.name);
+        let mut partitions = before.map_or_else(Vec::new, |t| t.partitions.clone());
+        let known = partitions.len();
+        for (n, partition) in topic.partitions.iter().enumerate().skip(known) {
             let state = Mutex::new(State {
                 closed: topics.closed,
                 ..State::default()
             });
             partitions.push(Arc::new(Queue {
-                topic,
-                partition,
+                topic: topic.name.clone(),
+                partition: n as i32,
+                load: Load::new(Standing::of(partition)),
                 state,
             }));
         }
-        let sticky = AtomicUsize::new(Random(self.seeds.next()).below(partitions.len()));
-        let queue = Arc::new(TopicQueue {
-            partitions,
-            sticky,
-            turn: AtomicUsize::new(0),
-            given: AtomicUsize::new(0),
-            seeds: self.seeds.clone(),
+        let queue = Arc::new(match before {
+            Some(before) => before.with(partitions),
+            None => TopicQueue::new(partitions, self.batch_size, self.seeds.clone()),
         });
         topics.by_name.insert(topic.name.clone(), queue.clone());
+        self.changed.store(true, Ordering::Release);
         queue
     }
 
-    /// Topics that have grown since they were added.
+    /// Takes in topics that have grown since they were added.
     pub(super) fn grow(&self, topology: &ottla_core::cluster::Topology) {
+        self.changed.store(true, Ordering::Release);
         let grown: Vec<_> = {
             let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
             let grew = |(name, queue): (&Arc<str>, &Arc<TopicQueue>)| {
@@ -159,38 +146,62 @@ impl Accumulator {
         }
     }
 
+    /// Whether partitions or leaders have changed since this was last asked.
+    pub(super) fn take_changed(&self) -> bool {
+        self.changed.swap(false, Ordering::Acquire)
+    }
+
+    /// Says of each partition how it stands.
+    pub(super) fn judge(&self, standing: impl Fn(&Queue) -> Standing) {
+        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+        for queue in topics.by_name.values().flat_map(|t| &t.partitions) {
+            queue.load.set_standing(standing(queue));
+        }
+    }
+
     /// Appends a record to its partition's batch. `pages` were taken from the budget before; what is
     /// not needed of them goes back.
     pub(super) fn append(
         &self,
-        queue: &Arc<Queue>,
+        mut place: Place<'_>,
         record: &NewRecord<'_>,
         pages: u32,
     ) -> Appended {
-        let mut state = queue.lock();
-        let result = self.append_to(&mut state, queue, record, pages);
-        drop(state);
-        result
+        loop {
+            let mut state = place.queue.lock();
+            if let Some((delivery, size)) = self.append_to_open(&mut state, record) {
+                drop(state);
+                if pages > 0 {
+                    self.memory.give_back(pages);
+                }
+                place.give(size);
+                return Appended::Done(delivery);
+            }
+            match place.next(record) {
+                Some(next) => {
+                    self.close_open(&mut state, place.queue);
+                    drop(state);
+                    place = next;
+                }
+                None => return self.start(state, place, record, pages),
+            }
+        }
     }
 
+    /// Appends to the open batch, if there is one and it has room, and says by how much it grew.
     #[inline]
-    fn append_to(
+    fn append_to_open(
         &self,
         state: &mut State,
-        queue: &Arc<Queue>,
         record: &NewRecord<'_>,
-        pages: u32,
-    ) -> Appended {
-        if let Some(open) = &mut state.open
-            && (open.builder.append(record) || self.grow_and_append(open, record))
-        {
-            let delivery = open.delivery(record.timestamp);
-            if pages > 0 {
-                self.memory.give_back(pages);
-            }
-            return Appended::Done(delivery);
-        }
-        self.start(state, queue, record, pages)
+    ) -> Option<(Delivery, usize)> {
+        let open = state.open.as_mut()?;
+        let before = open.builder.size();
+        let appended = open.builder.append(record) || self.grow_and_append(open, record);
+        appended.then(|| {
+            let grown = open.builder.size() - before;
+            (open.delivery(record.timestamp), grown)
+        })
     }
 
     /// Lets an open batch that began small have the memory of a whole one, if there is any.
@@ -208,12 +219,21 @@ impl Accumulator {
         open.builder.append(record)
     }
 
+    /// Makes the open batch a full one.
+    fn close_open(&self, state: &mut State, queue: &Arc<Queue>) {
+        if let Some(full) = state.open.take() {
+            state.fills = true;
+            state.full.push_back(full);
+            self.announce(state, queue);
+        }
+    }
+
     /// Closes the open batch and starts another with this record.
     #[cold]
     fn start(
         &self,
-        state: &mut State,
-        queue: &Arc<Queue>,
+        mut state: MutexGuard<'_, State>,
+        place: Place<'_>,
         record: &NewRecord<'_>,
         pages: u32,
     ) -> Appended {
@@ -221,13 +241,11 @@ impl Accumulator {
             self.memory.give_back(pages);
             return Appended::Closed;
         }
-        if let Some(full) = state.open.take() {
-            state.fills = true;
-            state.full.push_back(full);
-            self.announce(state, queue);
-        }
+        let queue = place.queue;
+        self.close_open(&mut state, queue);
         let least = if state.fills { self.memory.batch() } else { 1 };
-        let needed = self.memory.pages(record.batch_size()).max(least);
+        let size = record.batch_size();
+        let needed = self.memory.pages(size).max(least);
         if pages >= needed {
             self.memory.give_back(pages - needed);
         } else {
@@ -247,7 +265,9 @@ impl Accumulator {
         debug_assert!(appended, "the first record always fits");
         let delivery = open.delivery(record.timestamp);
         state.open = Some(open);
-        self.announce(state, queue);
+        self.announce(&mut state, queue);
+        drop(state);
+        place.give(size);
         Appended::Done(delivery)
     }
 
@@ -291,38 +311,12 @@ impl Accumulator {
     }
 }
 
-impl TopicQueue {
-    /// The partition for a record: its own, or the one that the partitioner chooses.
-    pub(super) fn choose(
-        &self,
-        record: &Record<'_>,
-        partitioner: &dyn Partitioner,
-        batch_size: usize,
-    ) -> Option<&Arc<Queue>> {
-        let n = self.partitions.len();
-        let at = match record.partition {
-            Some(partition) => usize::try_from(partition).ok()?,
-            None => match partitioner.choose(record, n) {
-                Choice::Partition(at) => at,
-                Choice::Sticky => self.sticky(record.payload() + OVERHEAD, batch_size),
-                Choice::InTurn => self.turn.fetch_add(1, Ordering::Relaxed) % n.max(1),
-            },
-        };
-        self.partitions.get(at)
-    }
-
-    fn sticky(&self, size: usize, batch_size: usize) -> usize {
-        let before = self.given.fetch_add(size, Ordering::Relaxed);
-        if before < batch_size && before + size >= batch_size {
-            self.given.store(0, Ordering::Relaxed);
-            let next = Random(self.seeds.next()).below(self.partitions.len());
-            return self.sticky.swap(next, Ordering::Relaxed);
-        }
-        self.sticky.load(Ordering::Relaxed)
-    }
-}
-
 impl Queue {
+    /// Its index among the partitions of its topic.
+    pub(super) const fn at(&self) -> usize {
+        self.partition as usize
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

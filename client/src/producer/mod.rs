@@ -6,12 +6,15 @@
 
 mod accumulator;
 mod batch;
+mod load;
 mod memory;
 mod packing;
 mod partitioner;
+mod place;
 mod record;
 mod sender;
 mod settings;
+mod sticky;
 
 use std::{
     sync::Arc,
@@ -29,8 +32,9 @@ pub use partitioner::{Choice, Partitioner, Partitioning};
 pub use record::{Delivery, Record, RecordMetadata};
 pub use settings::Acks;
 
-use accumulator::{Accumulator, Appended, TopicQueue};
+use accumulator::{Accumulator, Appended};
 use memory::Memory;
+use place::{Place, TopicQueue};
 use sender::{Command, Sender};
 use settings::Settings;
 
@@ -70,6 +74,7 @@ pub struct Producer {
 struct Shared {
     client: Client,
     settings: Settings,
+    partitioner: Arc<dyn Partitioner>,
     accumulator: Arc<Accumulator>,
     commands: mpsc::Sender<Command>,
     task: AbortHandle,
@@ -105,7 +110,7 @@ impl ProducerBuilder {
     /// `partitioner`: chooses the partition of records that do not name one. Default
     /// [`Partitioning::Murmur2Random`], as the Java client.
     pub fn partitioner(mut self, partitioner: impl Partitioner) -> Self {
-        self.settings.partitioner = Arc::new(partitioner);
+        self.settings.partitioner = Some(Arc::new(partitioner));
         self
     }
 
@@ -142,6 +147,9 @@ impl ProducerBuilder {
     /// | `acks` | all | all or -1, 1, 0 |
     /// | `enable.idempotence` | true | false if `acks` is not all |
     /// | `partitioner` | murmur2_random | one of [`Partitioning`] |
+    /// | `partitioner.ignore.keys` | false | true: as `partitioner` with random; only one may be set |
+    /// | `partitioner.adaptive.partitioning.enable` | true | [sticky](Choice::Sticky) records shun slow brokers |
+    /// | `partitioner.availability.timeout.ms` | 0 | leave out brokers that let batches wait so long; 0: never |
     /// | `linger.ms` | 5 | |
     /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; Java: 16384 |
     /// | `buffer.memory` | 33554432 | bytes, in pages of 16 KiB; `send` waits when they are used up |
@@ -183,6 +191,7 @@ impl ProducerBuilder {
         let task = tokio::spawn(sender.run(queue)).abort_handle();
         let shared = Shared {
             client,
+            partitioner: settings.partitioner(),
             settings,
             accumulator,
             commands,
@@ -223,11 +232,12 @@ impl Producer {
                 self.look_up(record.topic, deadline).await?
             }
         };
-        match self.append(&topic, &record, &new, 0)? {
+        let place = self.place(&topic, &record)?;
+        match self.shared.accumulator.append(place, &new, 0) {
             Appended::Done(delivery) => Ok(delivery),
             Appended::NeedsPages(pages) => {
                 let deadline = deadline.unwrap_or_else(|| Instant::now() + max_block);
-                self.wait_and_append(&topic, &record, &new, pages, deadline)
+                self.wait_and_append(place, &record, &new, pages, deadline)
                     .await
             }
             Appended::Closed => Err(closed(&record)),
@@ -247,7 +257,8 @@ impl Producer {
         let Some(topic) = known.or_else(|| self.known_topic(record.topic)) else {
             return Err(Error::new(ErrorKind::TopicNotKnown, sending(&record)));
         };
-        match self.append(&topic, &record, &new, 0)? {
+        let place = self.place(&topic, &record)?;
+        match self.shared.accumulator.append(place, &new, 0) {
             Appended::Done(delivery) => Ok(delivery),
             Appended::NeedsPages(_) => Err(full()),
             Appended::Closed => Err(closed(&record)),
@@ -283,28 +294,12 @@ impl Producer {
     }
 
     #[inline]
-    fn append(
-        &self,
-        topic: &TopicQueue,
-        record: &Record<'_>,
-        new: &NewRecord<'_>,
-        pages: u32,
-    ) -> Result<Appended> {
-        let accumulator = &self.shared.accumulator;
-        let Settings {
-            partitioner,
-            batch_size,
-            ..
-        } = &self.shared.settings;
-        let Some(queue) = topic.choose(record, &**partitioner, *batch_size) else {
-            accumulator.memory.give_back(pages);
+    fn place<'a>(&self, topic: &'a TopicQueue, record: &Record<'_>) -> Result<Place<'a>> {
+        let place = topic.choose(record, &*self.shared.partitioner);
+        place.ok_or_else(|| {
             let partitions = topic.partitions.len();
-            return Err(Error::new(
-                ErrorKind::NoSuchPartition { partitions },
-                sending(record),
-            ));
-        };
-        Ok(accumulator.append(queue, new, pages))
+            Error::new(ErrorKind::NoSuchPartition { partitions }, sending(record))
+        })
     }
 
     /// A topic that the client knows, or else asks for.
@@ -325,7 +320,7 @@ impl Producer {
     #[cold]
     async fn wait_and_append(
         &self,
-        topic: &TopicQueue,
+        place: Place<'_>,
         record: &Record<'_>,
         new: &NewRecord<'_>,
         mut pages: u32,
@@ -342,7 +337,7 @@ impl Producer {
                 };
                 return Err(Error::new(kind, sending(record)));
             }
-            match self.append(topic, record, new, pages)? {
+            match self.shared.accumulator.append(place, new, pages) {
                 Appended::Done(delivery) => return Ok(delivery),
                 Appended::NeedsPages(more) => pages = more,
                 Appended::Closed => return Err(closed(record)),

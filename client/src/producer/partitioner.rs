@@ -23,10 +23,10 @@ use super::record::Record;
 /// }
 /// ```
 pub trait Partitioner: Debug + Send + Sync + 'static {
-    /// The partition for a record of a topic with so many partitions, at least one. Called for
-    /// records that name no partition, on the task that sends them; again for one that had to wait
-    /// for memory. A number that is not below `partitions` is an
-    /// error of [`send`](super::Producer::send).
+    /// The partition for a record of a topic with so many partitions, at least one; more once the
+    /// topic is seen to have grown. Called for records that name no partition, on the task that sends
+    /// them. A number that is not below `partitions` is an error of
+    /// [`send`](super::Producer::send).
     fn choose(&self, record: &Record<'_>, partitions: usize) -> Choice;
 }
 
@@ -35,9 +35,10 @@ pub trait Partitioner: Debug + Send + Sync + 'static {
 pub enum Choice {
     /// This one.
     Partition(usize),
-    /// Any; the same one until a batch is full, then another at random (KIP-794).
+    /// Any; the same one until a batch is full, then another at random, and rather one whose broker
+    /// keeps up (KIP-794). One without a leader is left out.
     Sticky,
-    /// The one after the last.
+    /// The one after the last that has a leader.
     InTurn,
 }
 

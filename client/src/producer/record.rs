@@ -86,13 +86,6 @@ impl<'a> Record<'a> {
     }
 }
 
-impl Record<'_> {
-    /// The bytes of key and value.
-    pub(super) fn payload(&self) -> usize {
-        self.key.map_or(0, <[u8]>::len) + self.value.map_or(0, <[u8]>::len)
-    }
-}
-
 /// Where a record was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordMetadata {

@@ -29,6 +29,7 @@ use uuid::Uuid;
 use super::{
     accumulator::{Accumulator, Filling, Queue},
     batch::Held,
+    load::Loads,
     packing::{Packed, Packing},
     record::{BatchOutcome, BatchWritten, Refusal},
     settings::{Acks, Settings},
@@ -71,6 +72,7 @@ pub(super) struct Sender {
     slots: HashMap<(Arc<str>, i32), Slot>,
     /// The ids of their topics, by which one that was made anew is told from the old one.
     ids: HashMap<Arc<str>, Uuid>,
+    loads: Loads,
     /// Partitions whose open batch lingers, by when it has lingered enough.
     lingering: BTreeMap<(StdInstant, Slot), Arc<Queue>>,
     events: JoinSet<Event>,
@@ -96,6 +98,7 @@ impl Sender {
             packing: Packing::new(&settings),
             slots: HashMap::new(),
             ids: HashMap::new(),
+            loads: Loads::new(settings.adaptive, settings.availability_timeout),
             lingering: BTreeMap::new(),
             events: JoinSet::new(),
             outstanding: BTreeMap::new(),
@@ -112,6 +115,7 @@ impl Sender {
         loop {
             self.collect();
             self.drive();
+            self.tell_loads();
             let accumulator = self.accumulator.clone();
             let timeout = self.timeout();
             // News come last: what is done about them is done on every turn.
@@ -143,6 +147,7 @@ impl Sender {
         lingering
             .into_iter()
             .chain(self.machine.poll_timeout())
+            .chain(self.loads.poll_timeout())
             .min()
     }
 
@@ -231,17 +236,26 @@ impl Sender {
         self.machine.handle_batch(slot, Batch { size, ..batch });
     }
 
-    fn slot(&mut self, queue: &Queue) -> Slot {
+    fn slot(&mut self, queue: &Arc<Queue>) -> Slot {
         let key = (queue.topic.clone(), queue.partition);
         if !self.ids.contains_key(&queue.topic) {
             let id = topic_id(&self.client.topology(), &queue.topic);
             self.ids.insert(queue.topic.clone(), id);
         }
-        let machine = &mut self.machine;
-        *self
-            .slots
-            .entry(key)
-            .or_insert_with_key(|(topic, n)| machine.add_partition(topic.clone(), *n))
+        let (machine, loads) = (&mut self.machine, &mut self.loads);
+        *self.slots.entry(key).or_insert_with_key(|(topic, n)| {
+            let slot = machine.add_partition(topic.clone(), *n);
+            loads.add(slot, queue);
+            slot
+        })
+    }
+
+    /// Lets those who choose partitions know what waits for each.
+    fn tell_loads(&mut self) {
+        let now = Instant::now().into_std();
+        let (topology, waiting) = (self.client.topology(), self.machine.waiting());
+        self.loads
+            .update(now, waiting, &topology, &self.accumulator);
     }
 
     // ---- from the machine to the brokers ----
@@ -435,6 +449,11 @@ impl Sender {
 
     fn handle(&mut self, event: Event) {
         let now = Instant::now().into_std();
+        if let Event::Produced(id, _, Ok(_)) | Event::Written(id, Ok(())) = &event
+            && let Some(broker) = self.machine.broker(*id)
+        {
+            self.loads.answered(broker);
+        }
         match event {
             Event::ProducerId(answer) => self.machine.handle_identity(now, answer),
             Event::Written(id, Ok(())) => {

@@ -36,7 +36,12 @@ pub(super) struct Settings {
     pub(super) acks: Acks,
     /// `None`: as `acks` allows.
     pub(super) idempotence: Option<bool>,
-    pub(super) partitioner: Arc<dyn Partitioner>,
+    /// `None`: the default, with or without keys.
+    pub(super) partitioner: Option<Arc<dyn Partitioner>>,
+    pub(super) ignore_keys: bool,
+    pub(super) adaptive: bool,
+    /// Zero is never.
+    pub(super) availability_timeout: Duration,
     pub(super) linger: Duration,
     pub(super) batch_size: usize,
     pub(super) buffer_memory: usize,
@@ -56,7 +61,10 @@ impl Default for Settings {
         Self {
             acks: Acks::All,
             idempotence: None,
-            partitioner: Arc::new(Partitioning::default()),
+            partitioner: None,
+            ignore_keys: false,
+            adaptive: true,
+            availability_timeout: Duration::ZERO,
             linger: Duration::from_millis(5),
             batch_size: 256 * 1024,
             buffer_memory: 32 << 20,
@@ -82,7 +90,12 @@ impl Settings {
                 let partitioning: Result<Partitioning, ()> = value.parse();
                 let names = "a name of librdkafka's, such as murmur2_random or consistent_random";
                 let found = partitioning.map_err(|()| malformed(name, value, names))?;
-                self.partitioner = Arc::new(found);
+                self.partitioner = Some(Arc::new(found));
+            }
+            "partitioner.ignore.keys" => self.ignore_keys = boolean(name, value)?,
+            "partitioner.adaptive.partitioning.enable" => self.adaptive = boolean(name, value)?,
+            "partitioner.availability.timeout.ms" => {
+                self.availability_timeout = millis(name, value)?
             }
             "linger.ms" => self.linger = millis(name, value)?,
             "batch.size" => self.batch_size = number(name, value)?,
@@ -109,6 +122,14 @@ impl Settings {
         Ok(())
     }
 
+    pub(super) fn partitioner(&self) -> Arc<dyn Partitioner> {
+        match &self.partitioner {
+            Some(partitioner) => partitioner.clone(),
+            None if self.ignore_keys => Arc::new(Partitioning::Random),
+            None => Arc::new(Partitioning::default()),
+        }
+    }
+
     /// Asked for, or not forbidden and possible.
     pub(super) fn is_idempotent(&self) -> bool {
         self.idempotence.unwrap_or(self.acks == Acks::All)
@@ -125,6 +146,17 @@ impl Settings {
             return Err(Error::config(
                 "max.in.flight.requests.per.connection must be 1 to 5 with enable.idempotence, \
                  and at least 1 without",
+            ));
+        }
+        if self.ignore_keys && self.partitioner.is_some() {
+            return Err(Error::config(
+                "partitioner.ignore.keys is about the default partitioner; set it or another \
+                 partitioner, not both",
+            ));
+        }
+        if !self.adaptive && !self.availability_timeout.is_zero() {
+            return Err(Error::config(
+                "partitioner.availability.timeout.ms needs partitioner.adaptive.partitioning.enable",
             ));
         }
         if self.delivery_timeout.is_zero() || self.batch_size == 0 || self.max_request_size == 0 {

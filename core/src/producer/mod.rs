@@ -255,6 +255,20 @@ impl<B> Producer<B> {
         self.partitions.get_mut(sent.slot.0)?.payload(sent.batch)
     }
 
+    /// How many batches wait to be sent, by partition, where any do.
+    pub fn waiting(&self) -> impl Iterator<Item = (Slot, usize)> {
+        self.active.iter().filter_map(|slot| {
+            let waiting = self.partitions.get(slot.0)?.waiting();
+            (waiting > 0).then_some((*slot, waiting))
+        })
+    }
+
+    /// The broker that a request was sent to, until its answer is handled.
+    #[must_use]
+    pub fn broker(&self, id: RequestId) -> Option<i32> {
+        self.requests.get(&id).map(|request| request.broker)
+    }
+
     /// Whether nothing is held: every batch has come out of [`poll_finished`](Self::poll_finished).
     #[must_use]
     pub fn is_idle(&self) -> bool {

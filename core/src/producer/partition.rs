@@ -219,6 +219,12 @@ impl<B> Partition<B> {
         }
     }
 
+    /// How many batches are yet to be sent, or to be sent again.
+    pub(super) fn waiting(&self) -> usize {
+        let sent = if self.going_back { 0 } else { self.sent };
+        self.batches.len().saturating_sub(sent)
+    }
+
     pub(super) fn payload(&mut self, id: u64) -> Option<&mut B> {
         self.batches
             .iter_mut()

@@ -195,6 +195,19 @@ fn one_batch_is_out_until_the_first_ack_and_then_five_in_order() {
 }
 
 #[test]
+fn what_is_not_sent_waits_and_what_is_to_be_sent_again_too() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    assert_eq!(s.machine.waiting().next(), None);
+    s.batch(P, 'x', 10);
+    assert_eq!(s.machine.waiting().next(), Some((P, 1)));
+    assert_eq!(s.machine.broker(window[0].id), Some(1));
+    s.machine.handle_lost(s.now, window[0].id, true);
+    assert_eq!(s.machine.waiting().next(), Some((P, 3)));
+    assert_eq!(s.machine.broker(window[0].id), None);
+}
+
+#[test]
 fn a_lost_connection_sends_all_again_in_order_under_the_same_sequences() {
     let mut s = Script::with_id();
     let window = in_flight(&mut s, 3);

@@ -1,0 +1,253 @@
+//! Which of a topic's queues a record goes to, and when that is asked again.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use ottla_protocol::records::NewRecord;
+
+use super::{
+    accumulator::Queue,
+    load::Standing,
+    partitioner::{Choice, Partitioner},
+    record::Record,
+    sticky::Turn,
+};
+use crate::seeds::Seeds;
+
+/// A topic's partitions, and the one that records without a key go to for now.
+#[derive(Debug)]
+pub(super) struct TopicQueue {
+    pub(super) partitions: Vec<Arc<Queue>>,
+    sticky: Turn,
+    /// How many records went to partitions in turn.
+    in_turn: AtomicUsize,
+}
+
+/// Where a record goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    topic: &'a TopicQueue,
+    pub(super) queue: &'a Arc<Queue>,
+    claim: Claim,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Claim {
+    /// Nowhere else.
+    Fixed,
+    /// As long as it is this partition's turn.
+    Sticky,
+}
+
+impl TopicQueue {
+    pub(super) fn new(partitions: Vec<Arc<Queue>>, batch_size: usize, seeds: Seeds) -> Self {
+        let loads = partitions.iter().map(|queue| &queue.load);
+        Self {
+            sticky: Turn::first(loads, batch_size, seeds),
+            in_turn: AtomicUsize::new(0),
+            partitions,
+        }
+    }
+
+    /// The same topic, when it has grown to these partitions.
+    pub(super) fn with(&self, partitions: Vec<Arc<Queue>>) -> Self {
+        Self {
+            partitions,
+            sticky: self.sticky.go_on(),
+            in_turn: AtomicUsize::new(self.in_turn.load(Ordering::Relaxed)),
+        }
+    }
+
+    /// The place for a record: its own partition, or the one that the partitioner chooses.
+    pub(super) fn choose(
+        &self,
+        record: &Record<'_>,
+        partitioner: &dyn Partitioner,
+    ) -> Option<Place<'_>> {
+        let (at, claim) = match record.partition {
+            Some(partition) => (usize::try_from(partition).ok()?, Claim::Fixed),
+            None => match partitioner.choose(record, self.partitions.len()) {
+                Choice::Partition(at) => (at, Claim::Fixed),
+                Choice::Sticky => (self.sticky.partition(), Claim::Sticky),
+                Choice::InTurn => (self.in_turn(), Claim::Fixed),
+            },
+        };
+        self.place(at, claim)
+    }
+
+    fn place(&self, at: usize, claim: Claim) -> Option<Place<'_>> {
+        let (topic, queue) = (self, self.partitions.get(at)?);
+        Some(Place {
+            topic,
+            queue,
+            claim,
+        })
+    }
+
+    /// The partition after the last that was returned; those without a leader are passed over, if
+    /// others have one.
+    fn in_turn(&self) -> usize {
+        let n = self.partitions.len().max(1);
+        let next = || self.in_turn.fetch_add(1, Ordering::Relaxed) % n;
+        let led = |at: &usize| {
+            let queue = self.partitions.get(*at);
+            queue.is_some_and(|q| q.load.standing() != Standing::Leaderless)
+        };
+        let found = std::iter::repeat_with(next).take(n).find(led);
+        found.unwrap_or_else(next)
+    }
+
+    /// Ends the turn of a partition. Says whose it is now.
+    #[cold]
+    fn pass_on(&self, partition: usize) -> usize {
+        let loads = self.partitions.iter().map(|queue| &queue.load);
+        self.sticky.pass_on(partition, loads)
+    }
+}
+
+impl<'a> Place<'a> {
+    /// Counts what its partition was given.
+    #[inline]
+    pub(super) fn give(self, bytes: usize) {
+        if self.claim == Claim::Sticky && self.topic.sticky.give(bytes) {
+            self.topic.pass_on(self.queue.at());
+        }
+    }
+
+    /// Where else a record must go that would begin a batch here: it is another partition's turn.
+    pub(super) fn next(self, record: &NewRecord<'_>) -> Option<Self> {
+        if self.claim == Claim::Fixed {
+            return None;
+        }
+        let (turn, here) = (&self.topic.sticky, self.queue.at());
+        let next = match turn.partition() {
+            at if at != here => at,
+            _ if turn.ends(&self.queue.load, record.batch_size()) => self.topic.pass_on(here),
+            _ => here,
+        };
+        let elsewhere = (next != here).then_some(next)?;
+        self.topic.place(elsewhere, Claim::Sticky)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ottla_core::cluster::{Partition, Topic};
+
+    use super::*;
+    use crate::producer::{
+        Partitioning,
+        accumulator::{Accumulator, Appended},
+        memory::Memory,
+    };
+
+    const BATCH: usize = 1000;
+
+    fn accumulator() -> Accumulator {
+        let memory = Arc::new(Memory::new(1 << 24, BATCH));
+        Accumulator::new(memory, BATCH, Seeds::from(1))
+    }
+
+    fn topic(leaders: impl IntoIterator<Item = i32>) -> Topic {
+        let partition = |leader| Partition {
+            leader,
+            ..Partition::default()
+        };
+        Topic {
+            name: "t".into(),
+            id: uuid::Uuid::nil(),
+            internal: false,
+            partitions: leaders.into_iter().map(partition).collect(),
+        }
+    }
+
+    /// Appends a record that takes about so many bytes, and says where.
+    fn send(to: &Accumulator, topic: &TopicQueue, size: usize, how: Partitioning) -> i32 {
+        let value = vec![b'x'; size - 8];
+        let record = Record::to("t").value(&value);
+        let new = NewRecord {
+            timestamp: 0,
+            key: None,
+            value: Some(&value),
+            headers: &[],
+        };
+        let place = topic.choose(&record, &how).expect("it has partitions");
+        match to.append(place, &new, 0) {
+            Appended::Done(delivery) => delivery.batch.partition,
+            _ => panic!("there is memory, and it is open"),
+        }
+    }
+
+    /// Takes what a partition has; its open batch too, if it has lingered.
+    fn take(topic: &TopicQueue, partition: i32, lingered: bool) -> Vec<usize> {
+        let mut sizes = Vec::new();
+        let queue = &topic.partitions[partition as usize];
+        queue.take(|_| lingered, |filling| sizes.push(filling.builder.size()));
+        sizes
+    }
+
+    #[test]
+    fn sticky_records_leave_full_batches_and_one_open() {
+        let to = accumulator();
+        let topic = to.add_topic(&topic([1; 8]));
+        for _ in 0..2000 {
+            send(&to, &topic, 100, Partitioning::Random);
+        }
+        let full: Vec<_> = (0..8).map(|n| take(&topic, n, false)).collect();
+        assert!(full.iter().filter(|sizes| !sizes.is_empty()).count() > 4);
+        let sizes = full.into_iter().flatten();
+        assert!(sizes.into_iter().all(|size| size > BATCH - 110));
+        let open: usize = (0..8).map(|n| take(&topic, n, true).len()).sum();
+        assert!(open <= 1, "{open} are half full");
+    }
+
+    /// A batch that was sent half full does not make the next one less than half full.
+    #[test]
+    fn a_turn_does_not_end_in_the_middle_of_a_batch_that_lingers() {
+        let to = accumulator();
+        let topic = to.add_topic(&topic([1; 50]));
+        let send = |size| send(&to, &topic, size, Partitioning::Random);
+        let first = send(500);
+        assert_eq!(take(&topic, first, true).len(), 1);
+        for size in [300; 3] {
+            assert_eq!(send(size), first);
+        }
+        assert_eq!(take(&topic, first, true).len(), 1);
+        assert_ne!(send(700), first);
+    }
+
+    #[test]
+    fn turns_pass_over_partitions_without_a_leader() {
+        let to = accumulator();
+        let in_turn = |leaders: [i32; 4]| {
+            let topic = to.add_topic(&topic(leaders));
+            to.judge(|queue| {
+                Standing::of(&Partition {
+                    leader: leaders[queue.at()],
+                    ..Partition::default()
+                })
+            });
+            let next = || send(&to, &topic, 100, Partitioning::RoundRobin);
+            std::iter::repeat_with(next).take(6).collect::<Vec<_>>()
+        };
+        assert_eq!(in_turn([1, -1, 3, 1]), [0, 2, 3, 0, 2, 3]);
+        assert_eq!(in_turn([1, 2, 3, 1]), [0, 1, 2, 3, 0, 1]);
+        assert_eq!(in_turn([-1; 4]), [2, 3, 0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_topic_that_grows_goes_on_where_it_was() {
+        let to = accumulator();
+        let small = to.add_topic(&topic([1; 2]));
+        let first = send(&to, &small, 500, Partitioning::Random);
+        assert_eq!(send(&to, &small, 100, Partitioning::RoundRobin), 0);
+        let grown = to.add_topic(&topic([1; 40]));
+        assert_eq!(send(&to, &grown, 100, Partitioning::Random), first);
+        assert_eq!(send(&to, &grown, 100, Partitioning::RoundRobin), 1);
+        assert_eq!(send(&to, &grown, 100, Partitioning::RoundRobin), 2);
+        let next = || send(&to, &grown, 900, Partitioning::Random);
+        assert!(std::iter::repeat_with(next).take(20).any(|n| n > 2));
+    }
+}
