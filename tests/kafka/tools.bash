@@ -60,14 +60,16 @@ tool_class() {
     *:features)              echo $tools.FeatureCommand ;;
     *:quorum)                echo $tools.MetadataQuorumCommand ;;
     *:client-metrics)        echo $tools.ClientMetricsCommand ;;
+    *:read-back)             echo "$here/../java/ReadBack.java" ;; # ours
     *) return 1 ;;
   esac
 }
 
-# The perf tools need the good compiler; all others are over before it would pay.
+# What moves many records needs the good compiler; all others are over before it would pay.
 tool_flags() {
   case $1 in
     *-perf) echo -Xmx512m ;;
+    read-back) echo -Xmx1g ;;
     *) echo -Xmx256m -XX:TieredStopAtLevel=1 ;;
   esac
 }

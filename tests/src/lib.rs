@@ -4,10 +4,12 @@
 //! embedded cluster over TCP, on one in memory, and on real Kafka where `OTTLA_TEST_KAFKA` names the
 //! folder of a running one (see `kafka/README.md`); without it that test says that it was skipped.
 
+mod distance;
 mod kafka;
 mod records;
 mod target;
 
+pub use distance::distant;
 pub use kafka::Kafka;
 pub use records::{OwnRecord, expect_records, read, send_all};
 pub use target::{Target, create, delete, patient};

@@ -1,9 +1,11 @@
 //! What Ottla does, on the embedded broker and on real Kafka.
 
+mod cancelling;
 mod consuming;
 mod faults;
 mod hostile;
 mod interop;
+mod pipelining;
 mod producing;
 mod recovery;
 mod refusals;
