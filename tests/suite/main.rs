@@ -1,5 +1,6 @@
 //! What Ottla does, on the embedded broker and on real Kafka.
 
+mod batching;
 mod cancelling;
 mod consuming;
 mod faults;

@@ -195,6 +195,9 @@ impl Accumulator {
         state: &mut State,
         record: &NewRecord<'_>,
     ) -> Option<(Delivery, usize)> {
+        if state.closed {
+            return None;
+        }
         let open = state.open.as_mut()?;
         let before = open.builder.size();
         let appended = open.builder.append(record) || self.grow_and_append(open, record);

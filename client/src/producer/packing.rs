@@ -100,7 +100,7 @@ impl Packing {
         if compression == Compression::None {
             return Some(batch);
         }
-        if held.size() <= PAGE && !self.queues.contains_key(&slot) {
+        if held.size() <= PAGE && !self.holds(slot) {
             self.pack(held);
             return Some(batch);
         }
@@ -109,6 +109,16 @@ impl Packing {
         self.queues.entry(slot).or_default().push_back((id, None));
         self.waiting.push_back((slot, id, batch));
         None
+    }
+
+    /// Whether it has batches of this partition.
+    pub(super) fn holds(&self, slot: Slot) -> bool {
+        self.queues.contains_key(&slot)
+    }
+
+    /// Whether it has no batches at all.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queues.is_empty()
     }
 
     /// Compresses here and now.

@@ -53,6 +53,13 @@ pub(super) enum Command {
     Abort(oneshot::Sender<()>),
 }
 
+/// What becomes of an open batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Stays,
+    Closes,
+}
+
 /// What came back to the task.
 enum Event {
     /// From this broker.
@@ -75,6 +82,8 @@ pub(super) struct Sender {
     loads: Loads,
     /// Partitions whose open batch lingers, by when it has lingered enough.
     lingering: BTreeMap<(StdInstant, Slot), Arc<Queue>>,
+    /// Those that have, and may be filled further until they can be sent; with when it began.
+    overdue: BTreeMap<Slot, (StdInstant, Arc<Queue>)>,
     events: JoinSet<Event>,
     /// How many batches are held, by number, and who waits for those up to one.
     outstanding: BTreeMap<u64, u32>,
@@ -100,6 +109,7 @@ impl Sender {
             ids: HashMap::new(),
             loads: Loads::new(settings.adaptive, settings.availability_timeout),
             lingering: BTreeMap::new(),
+            overdue: BTreeMap::new(),
             events: JoinSet::new(),
             outstanding: BTreeMap::new(),
             flushes: Vec::new(),
@@ -114,7 +124,11 @@ impl Sender {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             self.collect();
+            self.take_overdue(false);
             self.drive();
+            if self.take_overdue(false) {
+                self.drive();
+            }
             self.tell_loads();
             let accumulator = self.accumulator.clone();
             let timeout = self.timeout();
@@ -144,8 +158,11 @@ impl Sender {
 
     fn timeout(&self) -> Option<StdInstant> {
         let lingering = self.lingering.keys().next().map(|(due, _)| *due);
+        let out_of_time = |began: &StdInstant| *began + self.settings.delivery_timeout;
+        let overdue = self.overdue.values().map(|(began, _)| out_of_time(began));
         lingering
             .into_iter()
+            .chain(overdue)
             .chain(self.machine.poll_timeout())
             .chain(self.loads.poll_timeout())
             .min()
@@ -154,14 +171,12 @@ impl Sender {
     fn command(&mut self, command: Command) {
         match command {
             Command::Flush(done) => {
-                self.collect();
-                self.take_lingering(|_| true);
+                self.take_all();
                 self.flushes.push((self.next_number, done));
                 self.answer_flushes();
             }
             Command::Abort(done) => {
-                self.collect();
-                self.take_lingering(|_| true);
+                self.take_all();
                 self.abort();
                 // Jobs that are running still hold theirs.
                 self.flushes.push((self.next_number, done));
@@ -174,36 +189,75 @@ impl Sender {
 
     fn collect(&mut self) {
         for queue in self.accumulator.take_news() {
-            self.take(queue, |_| false);
+            self.take(queue, Open::Stays);
         }
         let now = Instant::now().into_std();
-        let short = self.accumulator.memory.is_short();
-        self.take_lingering(|due| short || due <= now);
-    }
-
-    fn take_lingering(&mut self, due: impl Fn(StdInstant) -> bool) {
-        while let Some(entry) = self.lingering.first_entry() {
-            if !due(entry.key().0) {
-                return;
-            }
+        let short = self.is_short();
+        while let Some(entry) = self.lingering.first_entry()
+            && (short || entry.key().0 <= now)
+        {
             let queue = entry.remove();
-            self.take(queue, |_| true);
+            self.take(queue, Open::Stays);
         }
     }
 
-    /// Takes a partition's full batches, and its open one if it may linger no more.
-    fn take(&mut self, queue: Arc<Queue>, at_once: impl Fn(StdInstant) -> bool) {
-        let linger = self.settings.linger;
+    /// Whether somebody waits for memory that only open batches can give back. Where others are on
+    /// their way, theirs comes back, and what is open had better be filled.
+    fn is_short(&self) -> bool {
+        self.accumulator.memory.is_short() && self.machine.is_idle() && self.packing.is_idle()
+    }
+
+    fn take_all(&mut self) {
+        self.collect();
+        for queue in std::mem::take(&mut self.lingering).into_values() {
+            self.take(queue, Open::Closes);
+        }
+        self.take_overdue(true);
+    }
+
+    /// Takes the open batches that have lingered and would be sent at once, or are out of time; any
+    /// other is filled further until its turn comes.
+    fn take_overdue(&mut self, all: bool) -> bool {
+        let now = Instant::now().into_std();
+        let (topology, timeout) = (self.client.topology(), self.settings.delivery_timeout);
+        let goes = |slot: &Slot, began: StdInstant| {
+            let takes = || {
+                let leader = |topic: &Arc<str>, n| leader(&topology, topic, n);
+                !self.packing.holds(*slot) && self.machine.takes(now, *slot, leader)
+            };
+            all || began + timeout <= now || takes()
+        };
+        let overdue = self.overdue.iter();
+        let going: Vec<_> = overdue
+            .filter(|(slot, (began, _))| goes(slot, *began))
+            .map(|(slot, _)| *slot)
+            .collect();
+        for slot in &going {
+            if let Some((_, queue)) = self.overdue.remove(slot) {
+                self.take(queue, Open::Closes);
+            }
+        }
+        !going.is_empty()
+    }
+
+    /// Takes a partition's full batches, and perhaps its open one.
+    fn take(&mut self, queue: Arc<Queue>, open: Open) {
         let now = Instant::now().into_std();
         let slot = self.slot(&queue);
         let mut taken = Vec::new();
-        let old_enough = |created| at_once(created) || created + linger <= now;
-        let stays = queue.take(old_enough, |filling| taken.push(filling));
+        let stays = queue.take(|_| open == Open::Closes, |filling| taken.push(filling));
         for filling in taken {
             self.hold(slot, filling);
         }
-        if let Some(created) = stays {
-            self.lingering.insert((created + linger, slot), queue);
+        let short = self.is_short();
+        match stays.map(|began| (began, began + self.settings.linger)) {
+            Some((began, due)) if short || due <= now => {
+                self.overdue.insert(slot, (began, queue));
+            }
+            Some((_, due)) => {
+                self.lingering.insert((due, slot), queue);
+            }
+            None => {}
         }
     }
 
@@ -584,8 +638,7 @@ impl Sender {
 impl Drop for Sender {
     fn drop(&mut self) {
         self.accumulator.close();
-        self.collect();
-        self.take_lingering(|_| true);
+        self.take_all();
         self.abort();
     }
 }

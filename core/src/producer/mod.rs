@@ -263,6 +263,28 @@ impl<B> Producer<B> {
         })
     }
 
+    /// Whether a batch that came in now would be sent at once, or would be waiting for no answer. One
+    /// that would wait for an answer need not come in yet: it can be filled further.
+    pub fn takes(
+        &self,
+        now: Instant,
+        slot: Slot,
+        leader: impl FnOnce(&Arc<str>, i32) -> Result<i32, Missing>,
+    ) -> bool {
+        let Some(partition) = self.partitions.get(slot.0) else {
+            return true;
+        };
+        let max_in_flight = self.settings.max_in_flight;
+        let broker_takes = || match leader(&partition.topic, partition.partition) {
+            Ok(broker) => {
+                let broker = self.brokers.get(&broker);
+                broker.is_none_or(|b| b.takes(now, max_in_flight))
+            }
+            Err(_) => true,
+        };
+        partition.takes(max_in_flight) && broker_takes()
+    }
+
     /// The broker that a request was sent to, until its answer is handled.
     #[must_use]
     pub fn broker(&self, id: RequestId) -> Option<i32> {
@@ -500,12 +522,12 @@ impl<B> Producer<B> {
         } = self.settings;
         let events =
             partitions.filter_map(|p| p.next_event(delivery_timeout, unknown_topic_timeout));
-        let (identity, throttles) = if self.active.is_empty() {
-            (None, None)
+        let identity = if self.active.is_empty() {
+            None
         } else {
-            let throttles = self.brokers.values().filter_map(|b| b.throttled_until);
-            (self.identity.poll_timeout(), throttles.min())
+            self.identity.poll_timeout()
         };
+        let throttles = self.brokers.values().filter_map(|b| b.throttled_until);
         events.chain(identity).chain(throttles).min()
     }
 

@@ -219,6 +219,13 @@ impl<B> Partition<B> {
         }
     }
 
+    /// Whether another batch would wait for no answer.
+    pub(super) fn takes(&self, max_in_flight: usize) -> bool {
+        let window = if self.proven { max_in_flight } else { 1 };
+        let blocked = self.going_back || self.unresolved.is_some() || self.outstanding >= window;
+        self.waiting() == 0 && !(self.outstanding > 0 && blocked)
+    }
+
     /// How many batches are yet to be sent, or to be sent again.
     pub(super) fn waiting(&self) -> usize {
         let sent = if self.going_back { 0 } else { self.sent };

@@ -195,6 +195,31 @@ fn one_batch_is_out_until_the_first_ack_and_then_five_in_order() {
 }
 
 #[test]
+fn a_batch_that_would_wait_for_an_answer_need_not_come_in_yet() {
+    let mut s = Script::with_id();
+    let takes = |s: &Script| s.machine.takes(s.now, P, |_, _| Ok(1));
+    assert!(takes(&s));
+    let window = in_flight(&mut s, 5);
+    assert!(!takes(&s), "five are out");
+    s.ack(&window[0], 10);
+    assert!(takes(&s));
+    s.batch(P, 'x', 10);
+    assert!(!takes(&s), "one waits already");
+    s.answer(&window[1], ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
+    assert!(!takes(&s), "all go again");
+    s.machine.abort();
+    assert!(!takes(&s), "what is out must be answered first");
+    for request in &window[2..] {
+        s.machine.handle_lost(s.now, request.id, true);
+    }
+    assert!(takes(&s));
+    s.machine.handle_throttle(1, s.now + SECOND);
+    assert!(!takes(&s), "the broker asks for a pause");
+    assert!(s.machine.takes(s.now, P, |_, _| Err(Missing::Leader)));
+    assert_eq!(s.machine.poll_timeout(), Some(s.now + SECOND));
+}
+
+#[test]
 fn what_is_not_sent_waits_and_what_is_to_be_sent_again_too() {
     let mut s = Script::with_id();
     let window = in_flight(&mut s, 2);
