@@ -1,45 +1,38 @@
-//! Writes the seeds in `corpus/`: `cargo run --example seed`, from this folder. The same seeds come
-//! out every time.
+//! Writes what the fuzz targets start from into `target/seeds/`: `cargo run --example seed`, from
+//! this folder. Most of it was written by Kafka itself. The same seeds come out every time.
 
 use std::{fs, io, path::Path};
 
+use bytes::Bytes;
 use ottla_protocol::{
     frame,
-    messages::{APIS, ApiKey, ApiVersionsRequest, FetchRequest, MetadataRequest},
-    records::{BatchBuilder, Compression, Compressor, Header, NewRecord, ProducerStamp},
-    wire::{Writer, any::Gen},
+    messages::{APIS, ApiVersionsRequest, FetchRequest, MetadataRequest},
+    records::{
+        BatchBuilder, BatchHeader, Compression, Compressor, Decompressor, Header, NewRecord,
+        ProducerStamp,
+    },
 };
 
-/// The APIs with the most intricate answers, and those that every client asks.
-const MESSAGES: &[ApiKey] = &[
-    ApiKey::Produce,
-    ApiKey::Fetch,
-    ApiKey::ListOffsets,
-    ApiKey::Metadata,
-    ApiKey::OffsetFetch,
-    ApiKey::FindCoordinator,
-    ApiKey::JoinGroup,
-    ApiKey::ApiVersions,
-    ApiKey::DescribeQuorum,
-    ApiKey::ConsumerGroupHeartbeat,
-    ApiKey::ShareFetch,
-];
-/// What Kafka wrote, for what this crate reads and does not write.
-const KAFKAS: &str = include_str!("../../protocol/testdata/batches.txt");
+/// Every message in every version as Kafka wrote it; `protocol/tests/java` says more.
+const GOLDEN: &[u8] = include_bytes!("../../protocol/testdata/golden.txt.gz");
+/// Batches and legacy message sets as Kafka wrote them.
+const BATCHES: &str = include_str!("../../protocol/testdata/batches.txt");
 /// A seed longer than this teaches nothing that a shorter one does not.
-const LONGEST: usize = 1500;
+const LONGEST: usize = 2048;
 
 fn main() -> io::Result<()> {
     frames()?;
-    messages()?;
+    golden()?;
     request_header()?;
     batches()?;
+    packed()?;
+    generated()?;
     decompress()
 }
 
 fn write(target: &str, name: &str, bytes: &[u8]) -> io::Result<()> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("corpus")
+        .join("target/seeds")
         .join(target);
     fs::create_dir_all(&folder)?;
     fs::write(folder.join(name), bytes)
@@ -61,32 +54,45 @@ fn frames() -> io::Result<()> {
     write("frames", "tls", &[1, 7, 0x15, 3, 3, 0, 2, 2, 70])
 }
 
-/// The oldest and the newest version of a few messages, the choosing bytes in front.
-fn messages() -> io::Result<()> {
-    for (i, api) in APIS
-        .iter()
-        .enumerate()
-        .filter(|(_, api)| MESSAGES.contains(&api.key))
-    {
-        let newest = api.versions.end() - api.versions.start();
-        for (codec, direction) in [(&api.request, 0), (&api.response, 1)] {
-            for step in [0, newest] {
-                let version = api.versions.start() + step;
-                let bodies = (0..20).map(|seed| {
-                    let mut w = Writer::new(version, version >= api.flexible);
-                    (codec.any)(&mut Gen::new(seed, version)).encode(&mut w);
-                    let body = w.finish().expect("a generated message fits its version");
-                    body.concat()
-                });
-                let body = bodies.filter(|b| b.len() < LONGEST).max_by_key(Vec::len);
-                let mut seed = vec![i as u8, direction, step as u8];
-                seed.extend(body.unwrap_or_default());
-                let kind = ["request", "response"][usize::from(direction)];
-                write("messages", &format!("{}-{kind}-{version}", api.name), &seed)?;
-            }
+/// Messages and group metadata as Kafka wrote them, the choosing bytes in front.
+fn golden() -> io::Result<()> {
+    let golden = Bytes::from_static(GOLDEN);
+    let text = Decompressor::default().decompress(Compression::Gzip, &golden);
+    let text = String::from_utf8_lossy(&text.expect("it unpacks")).into_owned();
+    for line in text.lines() {
+        let words: Vec<_> = line.split(' ').collect();
+        let [name, version, what, kind, hex] = words[..] else {
+            panic!("{words:?} are not five words");
+        };
+        if hex.len() > 2 * LONGEST {
+            continue;
         }
+        let Some((target, mut seed)) = choosing(name, version.parse().expect("a number"), what)
+        else {
+            continue;
+        };
+        seed.extend(unhex(hex));
+        write(target, &format!("{name}-{version}-{what}-{kind}"), &seed)?;
     }
     Ok(())
+}
+
+/// The target that reads a message, and the bytes that make it choose this one; `None` for what
+/// this crate does not speak.
+fn choosing(name: &str, version: i16, what: &str) -> Option<(&'static str, Vec<u8>)> {
+    let [high, low] = version.to_be_bytes();
+    match name {
+        "ConsumerProtocolSubscription" => return Some(("groups", vec![0, high, low])),
+        "ConsumerProtocolAssignment" => return Some(("groups", vec![1, high, low])),
+        _ => {}
+    }
+    let i = APIS.iter().position(|api| api.name == name)?;
+    let versions = &APIS[i].versions;
+    let step = (version - versions.start()) as u8;
+    let direction = u8::from(what == "response");
+    versions
+        .contains(&version)
+        .then(|| ("messages", vec![i as u8, direction, step]))
 }
 
 fn request_header() -> io::Result<()> {
@@ -151,25 +157,66 @@ fn batches() -> io::Result<()> {
     let all = Compression::ALL.map(|c| batch(c, true)).concat();
     write("batches", "all", &all)?;
     write("batches", "cut", &all[..all.len() - 20])?;
-    let kafkas = [
-        "set 0-none",
-        "set 0-lz4",
-        "set 1-appended-gzip",
-        "set 1-snappy",
-        "batch abort",
-    ];
-    for title in kafkas {
-        write("batches", &title.replace(' ', "-"), &kafkas_bytes(title))?;
+    for (title, bytes) in kafkas() {
+        write("batches", &title.replace(' ', "-"), &bytes)?;
     }
     Ok(())
 }
 
-fn kafkas_bytes(title: &str) -> Vec<u8> {
-    let mut lines = KAFKAS.lines().skip_while(|line| *line != title);
-    let hex = lines.nth(1).expect("a line of bytes").as_bytes();
+/// Titles and bytes of what Kafka wrote, the long ones aside.
+fn kafkas() -> impl Iterator<Item = (&'static str, Vec<u8>)> {
+    let titled = BATCHES.lines().zip(BATCHES.lines().skip(1));
+    titled
+        .filter(|(title, _)| title.starts_with("set ") || title.starts_with("batch "))
+        .map(|(title, hex)| (title, unhex(hex)))
+        .filter(|(_, bytes)| bytes.len() <= LONGEST)
+}
+
+fn unhex(hex: &str) -> Vec<u8> {
     let digit = |c: &u8| char::from(*c).to_digit(16).expect("a digit") as u8;
-    let pairs = hex.chunks(2).map(|p| digit(&p[0]) << 4 | digit(&p[1]));
-    pairs.collect()
+    let pairs = hex.as_bytes().chunks(2);
+    pairs.map(|p| digit(&p[0]) << 4 | digit(&p[1])).collect()
+}
+
+/// What is not compressed yet, once for every codec: records, and the sets of legacy messages.
+fn packed() -> io::Result<()> {
+    for (title, bytes) in kafkas() {
+        let magic = bytes[16];
+        let (records, count) = match (magic, title.ends_with("-none")) {
+            (2, _) if bytes[22] & 7 == 0 => (&bytes[BatchHeader::LEN..], bytes[60]),
+            (0 | 1, true) => (&bytes[..], 100),
+            _ => continue,
+        };
+        let kind = if magic == 2 { bytes[22] & !7 } else { 0 };
+        for codec in Compression::ALL {
+            let seed = [&[magic, kind | codec.id(), count], records].concat();
+            write(
+                "packed",
+                &format!("{}-{codec}", title.replace(' ', "-")),
+                &seed,
+            )?;
+        }
+    }
+    Ok(())
+}
+
+/// Bytes enough for every message there is and some edits.
+fn generated() -> io::Result<()> {
+    for (target, edits) in [("mutate", 24), ("round_trip", 0)] {
+        for api in 0..=u8::MAX {
+            for (response, version) in [(0, 0), (1, 0), (0, u8::MAX), (1, u8::MAX)] {
+                let name = format!("{api}-{response}-{version}");
+                let edits = (0..edits).map(|i: u8| i.wrapping_mul(53).wrapping_add(api));
+                let seed = match target {
+                    "mutate" => vec![api, response, version, api, version],
+                    _ => [&[api; 8][..], &[api, response, version]].concat(),
+                };
+                let seed: Vec<_> = seed.into_iter().chain(edits).collect();
+                write(target, &name, &seed)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 fn decompress() -> io::Result<()> {
@@ -186,6 +233,10 @@ fn decompress() -> io::Result<()> {
         if seed.len() < 8000 {
             write("decompress", &format!("{compression}-twice"), &seed)?;
         }
+    }
+    for (title, bytes) in kafkas().filter(|(title, _)| title.starts_with("batch ")) {
+        let seed = [&[bytes[22] & 7], &bytes[BatchHeader::LEN..]].concat();
+        write("decompress", &title.replace(' ', "-"), &seed)?;
     }
     write("decompress", "snappy-raw", b"\x02\x09\x20raw words")
 }

@@ -4,25 +4,26 @@
 
 use bytes::Bytes;
 use libfuzzer_sys::fuzz_target;
-use ottla_fuzz::bounded;
+use ottla_fuzz::{LIMIT, measured, unpacking_takes};
 use ottla_protocol::records::{Compression, Decompressor};
-
-const LIMIT: usize = 1 << 20;
-/// What the tables and windows of the codecs take beside what they make.
-const CODECS: u64 = 12 << 20;
 
 fuzz_target!(|input: &[u8]| {
     let Some((codec, data)) = input.split_first() else {
         return;
     };
     let codec = Compression::ALL[usize::from(*codec) % Compression::ALL.len()];
-    let data = Bytes::copy_from_slice(data);
-    bounded(CODECS + 4 * LIMIT as u64, || unpack(codec, &data));
+    unpack(codec, &Bytes::copy_from_slice(data));
 });
 
 fn unpack(codec: Compression, data: &Bytes) {
     let mut decompressor = Decompressor::new(LIMIT);
-    let first = decompressor.decompress(codec, data);
+    let (first, peak) = measured(|| decompressor.decompress(codec, data));
+    let size = first.as_ref().map_or(LIMIT, Bytes::len);
+    let most = unpacking_takes(codec, data.len(), size);
+    assert!(
+        peak <= most,
+        "{codec} took {peak} bytes for {size}, and {most} are allowed"
+    );
     let again = decompressor.decompress(codec, data);
     assert_eq!(first, again, "a decompressor remembers nothing");
     let Ok(unpacked) = first else { return };

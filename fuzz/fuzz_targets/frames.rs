@@ -14,7 +14,7 @@ use ottla_fuzz::bounded;
 use ottla_protocol::{frame, messages::ApiVersionsRequest};
 
 /// The most of a broker's bytes that one run delivers.
-const MOST: usize = 4 << 20;
+const MOST: usize = 1 << 20;
 
 fuzz_target!(|input: &[u8]| {
     let Some((&requests, pieces)) = input.split_first() else {

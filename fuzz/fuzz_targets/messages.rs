@@ -13,21 +13,5 @@ fuzz_target!(|input: &[u8]| {
         return;
     };
     let choice = Choice::new(*api, direction & 1 == 1, *version);
-    let Ok((message, _)) = choice.decode(&Bytes::copy_from_slice(body)) else {
-        return;
-    };
-    // What came in may be spelled in more than one way: unknown tags, defaults written out, a bool
-    // of 7. What goes out may not.
-    let written = choice
-        .encode(&*message)
-        .expect("what was read can be written");
-    let (again, left) = choice
-        .decode(&written)
-        .expect("what was written can be read");
-    assert_eq!(left, 0, "bytes are left over");
-    assert_eq!(format!("{again:?}"), format!("{message:?}"));
-    assert_eq!(
-        choice.encode(&*again).expect("it was written before"),
-        written
-    );
+    choice.check(&Bytes::copy_from_slice(body));
 });
