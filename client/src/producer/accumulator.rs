@@ -2,16 +2,18 @@
 //! each. `send` works here; the sender's task takes from here.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError, RwLock,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
+use arc_swap::{ArcSwap, Guard};
 use ottla_core::cluster::Topic;
 use ottla_protocol::records::{BatchBuilder, NewRecord};
+use rustc_hash::FxHashMap;
 use tokio::{sync::Notify, time};
 
 use super::{
@@ -25,7 +27,9 @@ use crate::seeds::Seeds;
 /// The open batches of all partitions.
 #[derive(Debug)]
 pub(super) struct Accumulator {
-    topics: RwLock<Topics>,
+    topics: ArcSwap<Topics>,
+    /// Held by whoever changes them.
+    changing: Mutex<()>,
     pub(super) memory: Arc<Memory>,
     batch_size: usize,
     seeds: Seeds,
@@ -36,10 +40,22 @@ pub(super) struct Accumulator {
     pub(super) wake: Notify,
 }
 
-#[derive(Debug, Default)]
-struct Topics {
-    by_name: HashMap<Arc<str>, Arc<TopicQueue>>,
+/// The topics at one moment; changes make another.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Topics {
+    by_name: FxHashMap<Arc<str>, Arc<TopicQueue>>,
     closed: bool,
+}
+
+impl Topics {
+    #[inline]
+    pub(super) fn get(&self, name: &str) -> Option<&Arc<TopicQueue>> {
+        self.by_name.get(name)
+    }
+
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.by_name.values().flat_map(|topic| &topic.partitions)
+    }
 }
 
 /// One partition's open and full batches.
@@ -82,9 +98,10 @@ pub(super) enum Appended {
 
 impl Accumulator {
     pub(super) fn new(memory: Arc<Memory>, batch_size: usize, seeds: Seeds) -> Self {
-        let (topics, news) = (RwLock::default(), Mutex::default());
+        let (topics, changing, news) = (ArcSwap::default(), Mutex::default(), Mutex::default());
         Self {
             topics,
+            changing,
             memory,
             batch_size,
             seeds,
@@ -94,19 +111,23 @@ impl Accumulator {
         }
     }
 
-    pub(super) fn topic(&self, name: &str) -> Option<Arc<TopicQueue>> {
-        self.topics
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .by_name
-            .get(name)
-            .cloned()
+    /// The topics as they are now, without a lock; not to be kept across a wait.
+    #[inline]
+    pub(super) fn topics(&self) -> Guard<Arc<Topics>> {
+        self.topics.load()
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Topics)) {
+        let mut topics = Topics::clone(&self.topics.load());
+        change(&mut topics);
+        self.topics.store(Arc::new(topics));
     }
 
     /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay.
     pub(super) fn add_topic(&self, topic: &Topic) -> Arc<TopicQueue> {
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        let before = topics.by_name.get(&topic.name);
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let topics = self.topics.load();
+        let before = topics.get(&topic.name);
         let mut partitions = before.map_or_else(Vec::new, |t| t.partitions.clone());
         let known = partitions.len();
         for (n, partition) in topic.partitions.iter().enumerate().skip(known) {
@@ -125,7 +146,9 @@ impl Accumulator {
             Some(before) => before.with(partitions),
             None => TopicQueue::new(partitions, self.batch_size, self.seeds.clone()),
         });
-        topics.by_name.insert(topic.name.clone(), queue.clone());
+        self.change(|topics| {
+            topics.by_name.insert(topic.name.clone(), queue.clone());
+        });
         self.changed.store(true, Ordering::Release);
         queue
     }
@@ -134,7 +157,7 @@ impl Accumulator {
     pub(super) fn grow(&self, topology: &ottla_core::cluster::Topology) {
         self.changed.store(true, Ordering::Release);
         let grown: Vec<_> = {
-            let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
+            let topics = self.topics();
             let grew = |(name, queue): (&Arc<str>, &Arc<TopicQueue>)| {
                 let topic = topology.topic(name)?;
                 (topic.partitions.len() > queue.partitions.len()).then(|| topic.clone())
@@ -153,8 +176,7 @@ impl Accumulator {
 
     /// Says of each partition how it stands.
     pub(super) fn judge(&self, standing: impl Fn(&Queue) -> Standing) {
-        let topics = self.topics.read().unwrap_or_else(PoisonError::into_inner);
-        for queue in topics.by_name.values().flat_map(|t| &t.partitions) {
+        for queue in self.topics().queues() {
             queue.load.set_standing(standing(queue));
         }
     }
@@ -306,9 +328,9 @@ impl Accumulator {
 
     /// No record is taken any more; what is open can still be taken out.
     pub(super) fn close(&self) {
-        let mut topics = self.topics.write().unwrap_or_else(PoisonError::into_inner);
-        topics.closed = true;
-        for queue in topics.by_name.values().flat_map(|t| &t.partitions) {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.change(|topics| topics.closed = true);
+        for queue in self.topics().queues() {
             queue.lock().closed = true;
         }
     }

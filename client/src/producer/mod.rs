@@ -34,7 +34,7 @@ pub use settings::Acks;
 
 use accumulator::{Accumulator, Appended};
 use memory::Memory;
-use place::{Place, TopicQueue};
+use place::{OwnedPlace, Place, TopicQueue};
 use sender::{Command, Sender};
 use settings::Settings;
 
@@ -223,24 +223,10 @@ impl Producer {
     /// was no room in time, or the producer is closed.
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery> {
         let new = self.new_record(&record)?;
-        let max_block = self.shared.settings.max_block;
-        let mut deadline = None;
-        let topic = match self.shared.accumulator.topic(record.topic) {
-            Some(topic) => topic,
-            None => {
-                let deadline = *deadline.insert(Instant::now() + max_block);
-                self.look_up(record.topic, deadline).await?
-            }
-        };
-        let place = self.place(&topic, &record)?;
-        match self.shared.accumulator.append(place, &new, 0) {
-            Appended::Done(delivery) => Ok(delivery),
-            Appended::NeedsPages(pages) => {
-                let deadline = deadline.unwrap_or_else(|| Instant::now() + max_block);
-                self.wait_and_append(place, &record, &new, pages, deadline)
-                    .await
-            }
-            Appended::Closed => Err(closed(&record)),
+        match self.append(&record, &new)? {
+            Attempt::Done(delivery) => Ok(delivery),
+            // Apart, so that the future is small where nothing is waited for.
+            waiting => Box::pin(self.wait_and_append(&record, &new, waiting)).await,
         }
     }
 
@@ -252,16 +238,29 @@ impl Producer {
     /// known soon after, if there is such a topic.
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery> {
         let new = self.new_record(&record)?;
-        let full = || Error::new(ErrorKind::BufferFull, sending(&record));
-        let known = self.shared.accumulator.topic(record.topic);
-        let Some(topic) = known.or_else(|| self.known_topic(record.topic)) else {
-            return Err(Error::new(ErrorKind::TopicNotKnown, sending(&record)));
+        let mut attempt = self.append(&record, &new)?;
+        if matches!(attempt, Attempt::NeedsTopic) && self.knows_topic(record.topic) {
+            attempt = self.append(&record, &new)?;
+        }
+        match attempt {
+            Attempt::Done(delivery) => Ok(delivery),
+            Attempt::NeedsTopic => Err(Error::new(ErrorKind::TopicNotKnown, sending(&record))),
+            Attempt::NeedsPages(..) => Err(Error::new(ErrorKind::BufferFull, sending(&record))),
+        }
+    }
+
+    /// Appends a record to its partition's batch, if nothing must be waited for.
+    #[inline]
+    fn append(&self, record: &Record<'_>, new: &NewRecord<'_>) -> Result<Attempt> {
+        let topics = self.shared.accumulator.topics();
+        let Some(topic) = topics.get(record.topic) else {
+            return Ok(Attempt::NeedsTopic);
         };
-        let place = self.place(&topic, &record)?;
-        match self.shared.accumulator.append(place, &new, 0) {
-            Appended::Done(delivery) => Ok(delivery),
-            Appended::NeedsPages(_) => Err(full()),
-            Appended::Closed => Err(closed(&record)),
+        let place = self.place(topic, record)?;
+        match self.shared.accumulator.append(place, new, 0) {
+            Appended::Done(delivery) => Ok(Attempt::Done(delivery)),
+            Appended::NeedsPages(pages) => Ok(Attempt::NeedsPages(place.kept(topic), pages)),
+            Appended::Closed => Err(closed(record)),
         }
     }
 
@@ -302,47 +301,69 @@ impl Producer {
         })
     }
 
-    /// A topic that the client knows, or else asks for.
-    fn known_topic(&self, name: &str) -> Option<Arc<TopicQueue>> {
+    /// Whether the client knows the topic; else it is asked for.
+    fn knows_topic(&self, name: &str) -> bool {
         let client = &self.shared.client;
         if let Some(topic) = client.topology().topic(name) {
-            return Some(self.shared.accumulator.add_topic(topic));
+            self.shared.accumulator.add_topic(topic);
+            return true;
         }
         client.metadata().hint(Wish::Topic(name.into()));
-        None
-    }
-
-    async fn look_up(&self, name: &str, deadline: Instant) -> Result<Arc<TopicQueue>> {
-        let topic = self.shared.client.topic_by(name, deadline).await?;
-        Ok(self.shared.accumulator.add_topic(&topic))
+        false
     }
 
     #[cold]
     async fn wait_and_append(
         &self,
-        place: Place<'_>,
         record: &Record<'_>,
         new: &NewRecord<'_>,
-        mut pages: u32,
-        deadline: Instant,
+        mut attempt: Attempt,
     ) -> Result<Delivery> {
-        let max_block = self.shared.settings.max_block;
-        loop {
-            let taken = timeout_at(deadline, self.shared.accumulator.take_pages(pages)).await;
-            if taken.is_err() {
-                let last = Some("the buffer is full (buffer.memory)".to_owned());
-                let kind = ErrorKind::Timeout {
-                    after_ms: max_block.as_millis(),
-                    last,
-                };
-                return Err(Error::new(kind, sending(record)));
+        let deadline = Instant::now() + self.shared.settings.max_block;
+        if matches!(attempt, Attempt::NeedsTopic) {
+            let topic = self.shared.client.topic_by(record.topic, deadline).await?;
+            self.shared.accumulator.add_topic(&topic);
+            attempt = self.append(record, new)?;
+        }
+        match attempt {
+            Attempt::Done(delivery) => Ok(delivery),
+            Attempt::NeedsPages(place, pages) => {
+                let taken = self.append_with_pages(record, new, &place, pages);
+                timeout_at(deadline, taken)
+                    .await
+                    .unwrap_or_else(|_| Err(self.no_room(record)))
             }
-            match self.shared.accumulator.append(place, new, pages) {
+            // Once it was added, a topic stays.
+            Attempt::NeedsTopic => Err(Error::new(ErrorKind::TopicNotKnown, sending(record))),
+        }
+    }
+
+    async fn append_with_pages(
+        &self,
+        record: &Record<'_>,
+        new: &NewRecord<'_>,
+        place: &OwnedPlace,
+        mut pages: u32,
+    ) -> Result<Delivery> {
+        let accumulator = &self.shared.accumulator;
+        loop {
+            accumulator.take_pages(pages).await;
+            let Some(place) = place.get() else {
+                accumulator.memory.give_back(pages);
+                return Err(closed(record));
+            };
+            match accumulator.append(place, new, pages) {
                 Appended::Done(delivery) => return Ok(delivery),
                 Appended::NeedsPages(more) => pages = more,
                 Appended::Closed => return Err(closed(record)),
             }
         }
+    }
+
+    fn no_room(&self, record: &Record<'_>) -> Error {
+        let last = Some("the buffer is full (buffer.memory)".to_owned());
+        let after_ms = self.shared.settings.max_block.as_millis();
+        Error::new(ErrorKind::Timeout { after_ms, last }, sending(record))
     }
 
     /// Sends what is buffered without lingering and waits until all of it is written or has failed.
@@ -388,6 +409,15 @@ impl Producer {
     }
 }
 
+/// What came of an attempt to append without waiting.
+enum Attempt {
+    Done(Delivery),
+    /// Nothing is known of the topic yet.
+    NeedsTopic,
+    /// So much memory is wanted there.
+    NeedsPages(OwnedPlace, u32),
+}
+
 fn sending(record: &Record<'_>) -> String {
     match record.partition {
         Some(partition) => format!("sending to {}-{partition}", record.topic),
@@ -403,5 +433,6 @@ fn now_ms() -> i64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    // In 64 bits, which `as_millis` is not.
+    since.as_secs() as i64 * 1000 + i64::from(since.subsec_millis())
 }

@@ -41,6 +41,20 @@ enum Claim {
     Sticky,
 }
 
+/// A place that is kept while its record waits.
+#[derive(Debug)]
+pub(super) struct OwnedPlace {
+    topic: Arc<TopicQueue>,
+    at: usize,
+    claim: Claim,
+}
+
+impl OwnedPlace {
+    pub(super) fn get(&self) -> Option<Place<'_>> {
+        self.topic.place(self.at, self.claim)
+    }
+}
+
 impl TopicQueue {
     pub(super) fn new(partitions: Vec<Arc<Queue>>, batch_size: usize, seeds: Seeds) -> Self {
         let loads = partitions.iter().map(|queue| &queue.load);
@@ -108,6 +122,15 @@ impl TopicQueue {
 }
 
 impl<'a> Place<'a> {
+    /// The same place, in a topic that is kept.
+    pub(super) fn kept(self, topic: &Arc<TopicQueue>) -> OwnedPlace {
+        OwnedPlace {
+            topic: topic.clone(),
+            at: self.queue.at(),
+            claim: self.claim,
+        }
+    }
+
     /// Counts what its partition was given.
     #[inline]
     pub(super) fn give(self, bytes: usize) {

@@ -67,7 +67,7 @@ enum Event {
     /// A request with `acks=0` was written.
     Written(RequestId, Result<(), Error>),
     ProducerId(Result<(i64, i16), ErrorCode>),
-    Packed(Packed),
+    Packed(Box<Packed>),
 }
 
 pub(super) struct Sender {
@@ -281,7 +281,8 @@ impl Sender {
 
     fn run_jobs(&mut self) {
         while let Some(job) = self.packing.poll_job() {
-            self.events.spawn_blocking(|| Event::Packed(job.run()));
+            self.events
+                .spawn_blocking(|| Event::Packed(Box::new(job.run())));
         }
     }
 
@@ -520,7 +521,7 @@ impl Sender {
                 self.machine.handle_response(now, id, |_| Some(done));
             }
             Event::Packed(packed) => {
-                for (slot, batch) in self.packing.ready(packed) {
+                for (slot, batch) in self.packing.ready(*packed) {
                     self.enter(slot, batch);
                 }
                 self.run_jobs();

@@ -62,9 +62,11 @@ impl Verdict {
                 error,
                 unknown: false,
             },
+            // A leader that steps down while it waits for its followers says the same as one that
+            // never had the batch, but for the offset.
             error if error.is_retriable() => Self::Retry {
                 error,
-                unknown: false,
+                unknown: base_offset >= 0,
             },
             error => Self::Refuse(error),
         }

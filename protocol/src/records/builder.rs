@@ -165,7 +165,7 @@ impl BatchBuilder {
     }
 
     /// Writes the record behind the others; false when there is too little room.
-    #[inline]
+    #[inline(always)]
     fn write(&mut self, record: &NewRecord<'_>) -> bool {
         let layout = Layout::of(record, self.base_timestamp, self.count);
         let end = self.at + layout.total;

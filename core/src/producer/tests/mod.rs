@@ -195,6 +195,17 @@ fn one_batch_is_out_until_the_first_ack_and_then_five_in_order() {
 }
 
 #[test]
+fn a_batch_that_a_leader_took_before_it_stepped_down_may_be_written() {
+    for (base_offset, possibly_written) in [(10, true), (-1, false)] {
+        let mut s = Script::with_id();
+        let window = in_flight(&mut s, 1);
+        s.answer(&window[0], ErrorCode::NOT_LEADER_OR_FOLLOWER, base_offset);
+        s.machine.abort();
+        assert_eq!(s.finished(), [('a', Outcome::Aborted { possibly_written })]);
+    }
+}
+
+#[test]
 fn a_batch_that_would_wait_for_an_answer_need_not_come_in_yet() {
     let mut s = Script::with_id();
     let takes = |s: &Script| s.machine.takes(s.now, P, |_, _| Ok(1));
