@@ -15,8 +15,9 @@ use crate::{
     creation::Plan,
     error::{Error, ErrorKind},
     listener,
+    replicas::Following,
     state::{Shared, State},
-    topics::Partition,
+    topics::{NO_LEADER, Partition},
 };
 
 /// A running cluster. Clones are the same one; with the last of them it ends, and all of its
@@ -127,7 +128,9 @@ impl Cluster {
         Ok(())
     }
 
-    /// Makes another running replica the leader of a partition; its epoch grows by one.
+    /// Makes another running replica in sync the leader of a partition; its epoch grows by one. What
+    /// the new leader had not copied is lost, of which nothing was acknowledged to producers that
+    /// want all acknowledgements.
     ///
     /// # Errors
     /// When there is no such partition, or the broker has no replica of it or does not run.
@@ -142,6 +145,101 @@ impl Cluster {
             return Err(Error::new(state, doing()));
         }
         found.lead(to_broker);
+        Ok(())
+    }
+
+    /// Lets the follower on a broker copy nothing of a partition, until it is
+    /// [resumed](Self::resume_follower) or its broker starts anew. It stays in sync, so that
+    /// producers that want all acknowledgements wait for it. While it leads it has no part in this.
+    ///
+    /// # Errors
+    /// When there is no such partition, or the broker runs no replica of it.
+    pub fn stall_follower(&self, topic: &str, partition: i32, broker: i32) -> Result<(), Error> {
+        self.follow(topic, partition, broker, Following::Stalled)
+    }
+
+    /// Lets a follower copy again, beginning with what it missed.
+    ///
+    /// # Errors
+    /// As of [`stall_follower`](Self::stall_follower).
+    pub fn resume_follower(&self, topic: &str, partition: i32, broker: i32) -> Result<(), Error> {
+        self.follow(topic, partition, broker, Following::AtOnce)
+    }
+
+    fn follow(
+        &self,
+        topic: &str,
+        partition: i32,
+        broker: i32,
+        following: Following,
+    ) -> Result<(), Error> {
+        let doing = || format!("the replica of {topic}-{partition} on broker {broker}");
+        self.with_replica(topic, partition, broker, doing, |p| {
+            p.follow(broker, following);
+            Ok(())
+        })
+    }
+
+    /// Gives a follower a new and empty disk: it copies what is left of the log, and knows only the
+    /// producers of that.
+    ///
+    /// # Errors
+    /// When there is no such partition, the broker runs no replica of it, or it leads.
+    pub fn replace_follower(&self, topic: &str, partition: i32, broker: i32) -> Result<(), Error> {
+        let doing = || format!("replacing the replica of {topic}-{partition} on broker {broker}");
+        self.with_replica(topic, partition, broker, doing, |p| {
+            if p.leader == broker || p.leader == NO_LEADER {
+                return Err(ErrorKind::BrokerState("nobody else leads"));
+            }
+            p.replace(broker);
+            Ok(())
+        })
+    }
+
+    fn with_replica(
+        &self,
+        topic: &str,
+        partition: i32,
+        broker: i32,
+        doing: impl Fn() -> String,
+        change: impl FnOnce(&mut Partition) -> Result<(), ErrorKind>,
+    ) -> Result<(), Error> {
+        let mut state = self.shared().state();
+        let runs = state.running().any(|b| b.id == broker);
+        let found = partition_mut(&mut state, topic, partition);
+        let found = found.ok_or_else(|| Error::new(ErrorKind::NoSuchPartition, doing()))?;
+        if !runs || !found.replicas.contains(broker) {
+            let state = ErrorKind::BrokerState("it runs no replica");
+            return Err(Error::new(state, doing()));
+        }
+        change(found).map_err(|kind| Error::new(kind, doing()))
+    }
+
+    /// Deletes the committed batches that end before this offset, as DeleteRecords and retention do.
+    ///
+    /// # Errors
+    /// When there is no such partition.
+    pub fn delete_records(&self, topic: &str, partition: i32, before: i64) -> Result<(), Error> {
+        let doing = || format!("deleting records of {topic}-{partition}");
+        let mut state = self.shared().state();
+        let found = partition_mut(&mut state, topic, partition);
+        let found = found.ok_or_else(|| Error::new(ErrorKind::NoSuchPartition, doing()))?;
+        found.log.delete_before(before);
+        Ok(())
+    }
+
+    /// Makes another broker the coordinator of a group; while it is stopped, another takes over. The
+    /// one before answers NOT_COORDINATOR from now on.
+    ///
+    /// # Errors
+    /// When there is no such broker.
+    pub fn move_coordinator(&self, group: &str, to_broker: i32) -> Result<(), Error> {
+        let doing = || format!("moving the coordinator of {group} to broker {to_broker}");
+        let mut state = self.shared().state();
+        if !state.brokers.contains_key(&to_broker) {
+            return Err(Error::new(ErrorKind::NoSuchBroker, doing()));
+        }
+        state.coordinators.insert(group.to_owned(), to_broker);
         Ok(())
     }
 

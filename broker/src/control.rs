@@ -66,12 +66,33 @@ pub enum Action {
     CutBefore,
     /// It is handled, and the connection closed instead of answering.
     CutAfter,
+    /// It is handled twice, as if its frame had come again at once; the second answer is written.
+    Duplicate,
+    /// It is handled, and its answer shown to this before it is written.
+    Inspect(Inspection),
     /// It is not handled, and answered with this error code wherever the response has one; a fetch
     /// has it in its partitions, unless the code is about the fetch session. A produce request that
     /// wants no answer closes the connection.
     Fail(ErrorCode),
     /// It is not handled, and answered with this.
     Replace(Replacement),
+}
+
+/// What looks at an answer.
+pub struct Inspection(Box<Look>);
+
+type Look = dyn FnOnce(&dyn Any) + Send;
+
+impl Inspection {
+    pub(crate) fn show(self, response: &dyn Any) {
+        (self.0)(response);
+    }
+}
+
+impl fmt::Debug for Inspection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Inspection(..)")
+    }
 }
 
 /// An answer that a test made.
@@ -83,6 +104,16 @@ pub enum Replacement {
 }
 
 impl Action {
+    /// Shows the answer to `look` when it is an `R`, such as a
+    /// [`ProduceResponse`](ottla_protocol::messages::ProduceResponse). The hook has the request.
+    pub fn inspect<R: 'static>(look: impl FnOnce(&R) + Send + 'static) -> Self {
+        Self::Inspect(Inspection(Box::new(|response| {
+            if let Some(response) = response.downcast_ref() {
+                look(response);
+            }
+        })))
+    }
+
     /// Answers with this response, such as a
     /// [`ProduceResponse`](ottla_protocol::messages::ProduceResponse).
     pub fn replace(response: impl Message + 'static) -> Self {

@@ -29,6 +29,16 @@ pub(crate) struct Call<'a> {
     pub(crate) decompressor: &'a mut Decompressor,
 }
 
+impl Call<'_> {
+    /// The same call, for a request that is handled once more.
+    fn again(&mut self) -> Call<'_> {
+        Call {
+            decompressor: self.decompressor,
+            ..*self
+        }
+    }
+}
+
 /// What a handler makes of a request.
 #[derive(Debug)]
 pub(crate) enum Answer<T> {
@@ -41,7 +51,7 @@ pub(crate) enum Answer<T> {
 }
 
 /// A request that is served.
-pub(crate) trait Handle: Request {
+pub(crate) trait Handle: Request + Clone {
     /// Does what is asked.
     fn handle(self, call: Call<'_>) -> impl Future<Output = Answer<Self::Response>> + Send;
 
@@ -103,7 +113,11 @@ impl Served {
     }
 }
 
-async fn run<R: Handle>(header: RequestHeader, mut body: Reader<'_>, call: Call<'_>) -> Outcome {
+async fn run<R: Handle>(
+    header: RequestHeader,
+    mut body: Reader<'_>,
+    mut call: Call<'_>,
+) -> Outcome {
     let request = match R::decode(&mut body) {
         Ok(request) => request,
         Err(e) => return Outcome::Close(format!("{} {}: {e}", R::NAME, header.version)),
@@ -118,6 +132,17 @@ async fn run<R: Handle>(header: RequestHeader, mut body: Reader<'_>, call: Call<
         Action::Delay(time) => {
             sleep(time).await;
             request.handle(call).await
+        }
+        Action::Duplicate => {
+            request.clone().handle(call.again()).await;
+            request.handle(call).await
+        }
+        Action::Inspect(inspection) => {
+            let answer = request.handle(call).await;
+            if let Answer::Response(response) = &answer {
+                inspection.show(response);
+            }
+            answer
         }
         Action::Drop => return Outcome::Hang,
         Action::CutBefore => return Outcome::Close("a hook cut it".to_owned()),

@@ -10,9 +10,10 @@
 //!
 //! Clients cannot tell it from Kafka as far as it goes: a partition has a leader with an epoch,
 //! replicas that are in sync while their broker runs, and a log of record batches; producers are
-//! deduplicated; fetches wait. There is no disk and no replication: the log of a partition is
-//! shared by its replicas, so nothing is lost when a leader changes. Transactions, the membership
-//! of groups, SASL and TLS are not served yet.
+//! deduplicated; fetches wait. There is no disk, and replicas copy at once, so that nothing is lost
+//! when a leader changes, unless a test stalls them: then what was not copied goes, as in Kafka, but
+//! no replica ever falls out of sync for being slow. Transactions, the membership of groups, SASL
+//! and TLS are not served yet.
 //!
 //! ```
 //! # async fn example() -> Result<(), ottla_broker::Error> {
@@ -39,6 +40,7 @@ mod listener;
 mod log;
 mod placement;
 mod producers;
+mod replicas;
 mod settings;
 mod state;
 mod topic_config;

@@ -16,6 +16,7 @@ use crate::{topic_config::TopicConfig, transactions::Transactions};
 pub(crate) struct Log {
     batches: VecDeque<Stored>,
     start: i64,
+    high_watermark: i64,
     end: i64,
     size: u64,
     transactions: Transactions,
@@ -59,14 +60,20 @@ impl Log {
         self.start
     }
 
-    /// The offset after the last one. As all replicas share the log it is the high watermark, too.
+    /// The offset after the last one.
     pub(crate) const fn end(&self) -> i64 {
         self.end
     }
 
-    /// The last stable offset: from here on a transaction is open.
+    /// The offset up to which all replicas in sync have the log: readers see no further.
+    pub(crate) const fn high_watermark(&self) -> i64 {
+        self.high_watermark
+    }
+
+    /// The last stable offset: from here on a transaction is open, or a replica in sync lags.
     pub(crate) fn stable_end(&self) -> i64 {
-        self.transactions.first_open().unwrap_or(self.end)
+        let open = self.transactions.first_open().unwrap_or(self.end);
+        open.min(self.high_watermark)
     }
 
     /// What aborted transactions a reader of these offsets has to skip.
@@ -92,6 +99,35 @@ impl Log {
             batch,
             appended_ms: now_ms,
         });
+    }
+
+    /// The batches from this offset on, with the time at which each was appended.
+    pub(crate) fn since(&self, offset: i64) -> impl Iterator<Item = (&RawBatch, i64)> {
+        let first = self.batches.partition_point(|s| s.last_offset() < offset);
+        let since = self.batches.range(first..);
+        since.map(|s| (&s.batch, s.appended_ms))
+    }
+
+    /// All replicas in sync have the log up to here.
+    pub(crate) fn commit(&mut self, offset: i64) {
+        self.high_watermark = offset.max(self.high_watermark);
+    }
+
+    /// Cuts off what begins at this offset, of which nothing was committed.
+    pub(crate) fn truncate(&mut self, end: i64) {
+        debug_assert!(end >= self.high_watermark, "what is committed stays");
+        let before = self.batches.len();
+        while self.batches.back().is_some_and(|s| s.last_offset() >= end) {
+            let last = self.batches.pop_back();
+            self.size -= last.map_or(0, |s| s.len() as u64);
+        }
+        self.end = end;
+        if self.batches.len() < before {
+            self.transactions = Transactions::default();
+            for stored in &self.batches {
+                self.transactions.append(&stored.batch);
+            }
+        }
     }
 
     /// The batches from the one that holds `from` on, whole, as long as they begin before `until`
@@ -128,15 +164,20 @@ impl Log {
         }
     }
 
+    fn committed(&self) -> impl Iterator<Item = &RawBatch> {
+        self.batches()
+            .take_while(|b| b.header().base_offset < self.high_watermark)
+    }
+
     /// The first batch with a record of this time or a later one.
     pub(crate) fn first_at(&self, timestamp: i64) -> Option<&RawBatch> {
-        self.batches()
+        self.committed()
             .find(|b| b.header().max_timestamp >= timestamp)
     }
 
     /// The first batch with the greatest timestamp of all.
     pub(crate) fn newest(&self) -> Option<&RawBatch> {
-        let newest = self.batches().map(|b| b.header().max_timestamp).max()?;
+        let newest = self.committed().map(|b| b.header().max_timestamp).max()?;
         self.first_at(newest)
     }
 
@@ -145,12 +186,31 @@ impl Log {
         let old = |s: &Stored| config.retention_ms.is_some_and(|ms| now_ms - s.time() > ms);
         let many = |left: u64| config.retention_bytes.is_some_and(|most| left >= most);
         while let Some(first) = self.batches.front()
+            && first.last_offset() < self.high_watermark
             && (old(first) || many(self.size - first.len() as u64))
         {
-            self.start = first.last_offset() + 1;
-            self.size -= first.len() as u64;
-            self.batches.pop_front();
+            self.forget_first();
         }
         self.transactions.forget_before(self.start);
+    }
+
+    /// Forgets the batches that end before this offset and are committed.
+    pub(crate) fn delete_before(&mut self, offset: i64) {
+        let until = offset.min(self.high_watermark);
+        while self
+            .batches
+            .front()
+            .is_some_and(|s| s.last_offset() < until)
+        {
+            self.forget_first();
+        }
+        self.transactions.forget_before(self.start);
+    }
+
+    fn forget_first(&mut self) {
+        if let Some(first) = self.batches.pop_front() {
+            self.start = first.last_offset() + 1;
+            self.size -= first.len() as u64;
+        }
     }
 }

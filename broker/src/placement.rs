@@ -2,6 +2,7 @@
 
 use crate::{
     brokers::{Broker, Brokers},
+    replicas::Following,
     state::State,
     topics::NO_LEADER,
 };
@@ -22,34 +23,24 @@ impl State {
         (0..partitions).map(of).collect()
     }
 
-    /// Takes a broker out of what it leads; another replica in sync takes over. The last one stays
-    /// in sync, since it has everything.
+    /// Takes a broker out of what it leads; another replica in sync takes over.
     pub(crate) fn broker_stopped(&mut self, broker: i32) {
         for partition in self.topics.iter_mut().flat_map(|t| &mut t.partitions) {
-            if partition.in_sync.len() > 1 {
-                partition.in_sync.retain(|id| *id != broker);
-            }
+            partition.stop(broker);
             if partition.leader == broker {
-                let next = partition
-                    .in_sync
-                    .iter()
-                    .find(|id| runs(&self.brokers, **id));
-                let next = next.copied();
+                let mut in_sync = partition.in_sync.iter().copied();
+                let next = in_sync.find(|id| runs(&self.brokers, *id));
                 partition.lead(next.unwrap_or(NO_LEADER));
             }
         }
     }
 
-    /// Puts a broker back in sync; it leads what nobody else could.
+    /// Lets a broker follow again; it leads what nobody else could.
     pub(crate) fn broker_started(&mut self, broker: i32) {
         for partition in self.topics.iter_mut().flat_map(|t| &mut t.partitions) {
+            partition.follow(broker, Following::AtOnce);
             if partition.leader == NO_LEADER && partition.in_sync.contains(&broker) {
                 partition.lead(broker);
-            }
-            // A follower catches up as soon as there is somebody to follow.
-            if partition.leader != NO_LEADER {
-                let replicas = partition.replicas.iter().copied();
-                partition.in_sync = replicas.filter(|id| runs(&self.brokers, *id)).collect();
             }
         }
     }

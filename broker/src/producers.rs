@@ -1,18 +1,21 @@
-//! What a partition remembers of the producers that write to it, to write each batch once and in
-//! order (KIP-98).
+//! What a replica remembers of the producers that write to its partition, to write each batch once
+//! and in order (KIP-98).
 
 use std::collections::{HashMap, VecDeque};
 
-use ottla_protocol::{ErrorCode, records::BatchHeader};
+use ottla_protocol::{
+    ErrorCode,
+    records::{BatchHeader, TimestampType},
+};
 
 /// How many batches of a producer are remembered: as many as it may have in flight.
 const REMEMBERED: usize = 5;
 
-/// The idempotent producers of one partition.
-#[derive(Debug, Default)]
+/// The idempotent producers that one replica knows of.
+#[derive(Debug, Default, Clone)]
 pub(crate) struct Producers(HashMap<i64, Producer>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Producer {
     epoch: i16,
     /// The last batches, the oldest first.
@@ -67,8 +70,15 @@ impl Producers {
         )
     }
 
-    /// Remembers a batch that was appended.
-    pub(crate) fn remember(&mut self, header: &BatchHeader, append_time_ms: i64, now_ms: i64) {
+    /// Remembers a batch that was appended, if a producer counts it.
+    pub(crate) fn remember(&mut self, header: &BatchHeader, now_ms: i64) {
+        if header.producer_id < 0 || header.base_sequence < 0 {
+            return;
+        }
+        let append_time_ms = match header.timestamp_type() {
+            TimestampType::LogAppendTime => header.max_timestamp,
+            TimestampType::CreateTime => -1,
+        };
         let written = Written {
             first_sequence: header.base_sequence,
             last_sequence: last(header),

@@ -1,6 +1,9 @@
 //! What all brokers of a cluster share.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::HashMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use ottla_protocol::messages::NodeEndpoint;
 use uuid::Uuid;
@@ -32,6 +35,8 @@ pub(crate) struct State {
     pub(crate) brokers: Brokers,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    /// By group, the broker that coordinates it while it runs, where somebody said so.
+    pub(crate) coordinators: HashMap<String, i32>,
     /// Ids that were given out: of topics, and of producers.
     topic_ids: u64,
     producer_ids: i64,
@@ -76,7 +81,7 @@ impl State {
         for topic in self.topics.iter_mut() {
             for partition in &mut topic.partitions {
                 partition.log.retain(&topic.config, now_ms);
-                partition.producers.expire(producer_expiration_ms, now_ms);
+                partition.replicas.expire(producer_expiration_ms, now_ms);
             }
         }
     }
@@ -102,8 +107,16 @@ impl State {
         brokers.map(Broker::endpoint).collect()
     }
 
-    /// The broker that coordinates a group or a transaction: the same one as long as it runs.
+    /// The broker that coordinates a group or a transaction: the same one as long as it runs, unless
+    /// it was moved.
     pub(crate) fn coordinator(&self, key: &str) -> Option<&Broker> {
+        let chosen = self
+            .coordinators
+            .get(key)
+            .and_then(|id| self.brokers.get(id));
+        if let Some(chosen) = chosen.filter(|b| b.is_running()) {
+            return Some(chosen);
+        }
         let hash = key
             .bytes()
             .fold(0u32, |h, b| h.wrapping_mul(31).wrapping_add(b.into()));

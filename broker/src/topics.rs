@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use crate::{
     log::Log,
-    producers::{Producers, Verdict},
+    producers::Verdict,
+    replicas::{Following, Replicas},
     topic_config::TopicConfig,
     waiters::Waiters,
 };
@@ -27,15 +28,17 @@ pub(crate) struct Topic {
     pub(crate) partitions: Vec<Partition>,
 }
 
-/// A partition. Its replicas share one log.
+/// A partition.
 #[derive(Debug)]
 pub(crate) struct Partition {
     pub(crate) leader: i32,
     pub(crate) leader_epoch: i32,
-    pub(crate) replicas: Vec<i32>,
+    /// The brokers that have a replica; the first is preferred as the leader.
+    pub(crate) brokers: Vec<i32>,
+    /// Those of them that count for the high watermark.
     pub(crate) in_sync: Vec<i32>,
     pub(crate) log: Log,
-    pub(crate) producers: Producers,
+    pub(crate) replicas: Replicas,
     pub(crate) waiters: Waiters,
 }
 
@@ -53,24 +56,63 @@ impl Topic {
 
 impl Partition {
     /// A new partition, led by its first replica.
-    pub(crate) fn new(replicas: Vec<i32>) -> Self {
+    pub(crate) fn new(brokers: Vec<i32>) -> Self {
         Self {
-            leader: replicas.first().copied().unwrap_or(NO_LEADER),
+            leader: brokers.first().copied().unwrap_or(NO_LEADER),
             leader_epoch: 0,
-            in_sync: replicas.clone(),
-            replicas,
+            in_sync: brokers.clone(),
+            replicas: Replicas::new(&brokers),
+            brokers,
             log: Log::default(),
-            producers: Producers::default(),
             waiters: Waiters::default(),
         }
     }
 
-    /// Makes another broker the leader, or none. Whoever waits learns of it.
+    /// Makes another broker the leader, or none: what it had not copied is lost. Whoever waits
+    /// learns of it.
     pub(crate) fn lead(&mut self, leader: i32) {
         if self.leader != leader {
             self.leader = leader;
             self.leader_epoch += 1;
-            self.waiters.wake();
+            self.replicas.truncate(leader, &mut self.log);
+            self.replicate();
+        }
+    }
+
+    /// The replica on this broker goes down. The last one stays in sync, since it has everything.
+    pub(crate) fn stop(&mut self, broker: i32) {
+        self.replicas.follow(broker, Following::Down);
+        if self.in_sync.len() > 1 {
+            self.in_sync.retain(|id| *id != broker);
+        }
+        self.replicate();
+    }
+
+    /// The replica on this broker follows so from now on.
+    pub(crate) fn follow(&mut self, broker: i32, following: Following) {
+        self.replicas.follow(broker, following);
+        self.replicate();
+    }
+
+    /// The replica on this broker starts over with nothing, as on a new disk.
+    pub(crate) fn replace(&mut self, broker: i32) {
+        self.replicas.replace(broker);
+        self.in_sync.retain(|id| *id != broker);
+        self.replicate();
+    }
+
+    /// Lets followers copy what is new; who caught up is in sync. Whoever waits learns of it.
+    fn replicate(&mut self) {
+        self.waiters.wake();
+        if self.leader == NO_LEADER {
+            return;
+        }
+        let Self { replicas, log, .. } = self;
+        replicas.copy(self.leader, log);
+        let stays = |id: &i32| self.in_sync.contains(id) || replicas.is_caught_up(*id, log);
+        self.in_sync = self.brokers.iter().copied().filter(stays).collect();
+        if let Some(end) = replicas.common_end(&self.in_sync) {
+            log.commit(end);
         }
     }
 
@@ -95,7 +137,7 @@ impl Partition {
     /// Whether a producer's batch is the next one.
     pub(crate) fn judge(&self, batch: &RawBatch) -> Verdict {
         match batch.header().producer_id {
-            0.. => self.producers.judge(batch.header()),
+            0.. => self.replicas.judge(self.leader, batch.header()),
             _ => Verdict::Append,
         }
     }
@@ -104,14 +146,10 @@ impl Partition {
     pub(crate) fn append(&mut self, batch: &RawBatch, config: &TopicConfig, now_ms: i64) -> i64 {
         let append_time = config.append_time.then_some(now_ms);
         let placed = batch.placed(self.log.end(), self.leader_epoch, append_time);
-        let header = *placed.header();
-        if header.producer_id >= 0 {
-            self.producers
-                .remember(&header, append_time.unwrap_or(-1), now_ms);
-        }
+        let offset = placed.header().base_offset;
         self.log.append(placed, now_ms);
-        self.waiters.wake();
-        header.base_offset
+        self.replicate();
+        offset
     }
 
     /// Appends a batch that somebody made with care: past the end of the log it stays where it is.
@@ -119,7 +157,7 @@ impl Partition {
         let offset = batch.header().base_offset.max(self.log.end());
         self.log
             .append(batch.placed(offset, self.leader_epoch, None), now_ms);
-        self.waiters.wake();
+        self.replicate();
         offset
     }
 }

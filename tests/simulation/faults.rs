@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
@@ -33,6 +33,8 @@ pub(crate) enum Fault {
     CutBefore,
     /// It is handled, and the connection ends instead of the answer.
     CutAfter,
+    /// It is handled twice.
+    Duplicate,
     /// It is refused for now.
     Refuse,
     /// A batch is refused for good.
@@ -48,11 +50,12 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Delay,
         Self::Drop,
         Self::CutBefore,
         Self::CutAfter,
+        Self::Duplicate,
         Self::Refuse,
         Self::RefuseForGood,
         Self::Ghost,
@@ -65,10 +68,22 @@ impl Fault {
     pub(crate) const fn most_in_a_thousand(self) -> usize {
         match self {
             Self::Delay | Self::Refuse => 150,
-            Self::CutBefore | Self::CutAfter | Self::Ghost | Self::Unreplicated => 80,
+            Self::CutBefore
+            | Self::CutAfter
+            | Self::Duplicate
+            | Self::Ghost
+            | Self::Unreplicated => 80,
             Self::Drop | Self::LeaveOut => 40,
             Self::RefuseForGood | Self::Forget => 25,
         }
+    }
+
+    /// Whether the client still learns in time what became of its request.
+    pub(crate) const fn is_answered(self) -> bool {
+        matches!(
+            self,
+            Self::Delay | Self::Duplicate | Self::Refuse | Self::RefuseForGood
+        )
     }
 
     const fn strikes(self, api: ApiKey) -> bool {
@@ -126,8 +141,8 @@ const HAUNTING: usize = 6000;
 /// The source of all trouble in one run.
 pub(crate) struct Faults {
     pub(crate) weather: Weather,
-    request_timeout: Duration,
     cluster: Cluster,
+    pub(crate) refusals: Refusals,
     storm: AtomicBool,
     random: Mutex<Random>,
     started: Instant,
@@ -139,8 +154,8 @@ impl Faults {
     pub(crate) fn new(plan: &Plan, cluster: Cluster) -> Self {
         Self {
             weather: plan.weather.clone(),
-            request_timeout: plan.request_timeout,
             cluster,
+            refusals: Refusals::default(),
             storm: AtomicBool::new(false),
             random: Mutex::new(Random(!plan.seed)),
             started: Instant::now(),
@@ -204,7 +219,8 @@ impl Faults {
             self.note(describe(request, produce, fault));
         }
         match (fault, produce) {
-            (None, _) => Action::Pass,
+            (None, None) => Action::Pass,
+            (None, Some(produce)) => self.refusals.watch(produce),
             (Some(fault), Some(produce)) => self.strike_produce(fault, request, produce),
             (Some(fault), None) => self.strike(fault, request.api_key),
         }
@@ -226,10 +242,11 @@ impl Faults {
 
     fn strike(&self, fault: Fault, api: ApiKey) -> Action {
         match fault {
-            Fault::Delay => Action::Delay(self.up_to(self.request_timeout * 2)),
+            Fault::Delay => Action::Delay(self.up_to(self.weather.delay)),
             Fault::Drop => Action::Drop,
             Fault::CutBefore => Action::CutBefore,
             Fault::CutAfter => Action::CutAfter,
+            Fault::Duplicate => Action::Duplicate,
             _ => match api {
                 ApiKey::ApiVersions => Action::CutBefore,
                 ApiKey::Produce => Action::Fail(self.one_of(PRODUCE)),
@@ -310,31 +327,59 @@ impl Faults {
     }
 }
 
-/// Who asks whom for what; of a batch its partition, producer, epoch, sequence and count.
+/// The batches that brokers refused as out of order, though nothing was wrong with the requests.
+#[derive(Default, Clone)]
+pub(crate) struct Refusals(Arc<Mutex<Vec<String>>>);
+
+impl Refusals {
+    /// Lets a request pass, and notes what of it is refused.
+    fn watch(&self, produce: &ProduceRequest) -> Action {
+        let (refusals, batches) = (self.clone(), batches(produce));
+        Action::inspect(move |response: &ProduceResponse| {
+            let answers = response.responses.iter();
+            for answer in answers.flat_map(|t| &t.partition_responses) {
+                if answer.error_code == ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER {
+                    let of_it = |(index, _): &&(i32, String)| *index == answer.index;
+                    let refused = batches.iter().filter(of_it).map(|(_, what)| what.clone());
+                    lock(&refusals.0).extend(refused);
+                }
+            }
+        })
+    }
+
+    pub(crate) fn take(&self) -> Vec<String> {
+        std::mem::take(&mut lock(&self.0))
+    }
+}
+
+/// Who asks whom for what.
 fn describe(
     request: &Intercepted<'_>,
     produce: Option<&ProduceRequest>,
     fault: Option<Fault>,
 ) -> String {
     let mut text = format!("{:?} to {}", request.api_key, request.broker);
-    let partitions = produce.into_iter().flat_map(|p| &p.topic_data);
-    for partition in partitions.flat_map(|t| &t.partition_data) {
-        for batch in Batches::new(partition.records.clone().unwrap_or_default()).flatten() {
-            let h = batch.header();
-            text += &format!(
-                "  {}: p{} e{} {}+{}",
-                partition.index,
-                h.producer_id,
-                h.producer_epoch,
-                h.base_sequence,
-                h.last_offset_delta + 1
-            );
-        }
+    for (_, batch) in produce.into_iter().flat_map(batches) {
+        text += &format!("  {batch}");
     }
     match fault {
         Some(fault) => text + &format!("  {fault:?}"),
         None => text,
     }
+}
+
+/// By partition, each batch with its producer, epoch, sequence and count.
+fn batches(produce: &ProduceRequest) -> Vec<(i32, String)> {
+    let mut described = Vec::new();
+    for partition in produce.topic_data.iter().flat_map(|t| &t.partition_data) {
+        for batch in Batches::new(partition.records.clone().unwrap_or_default()).flatten() {
+            let (h, index) = (batch.header(), partition.index);
+            let (id, epoch, count) = (h.producer_id, h.producer_epoch, h.last_offset_delta + 1);
+            let what = format!("{id}: p{index} e{epoch} {}+{count}", h.base_sequence);
+            described.push((index, what));
+        }
+    }
+    described
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -44,8 +44,10 @@ fn broken_by(family: Family, sent: &Sent, at: &[(i32, i64)]) -> Option<String> {
     let holds = match (&sent.fate, family) {
         (Fate::Hung, _) => false,
         (Fate::NotTaken, _) => at.is_empty(),
-        (Fate::Written(-1), Family::Idempotent) => at.len() == 1,
-        (Fate::Written(offset), Family::Idempotent) => at.len() == 1 && told(*offset),
+        (Fate::Written(-1), Family::Idempotent | Family::Answered) => at.len() == 1,
+        (Fate::Written(offset), Family::Idempotent | Family::Answered) => {
+            at.len() == 1 && told(*offset)
+        }
         (Fate::Written(-1), _) => !at.is_empty(),
         (Fate::Written(offset), _) => told(*offset),
         (
@@ -53,7 +55,7 @@ fn broken_by(family: Family, sent: &Sent, at: &[(i32, i64)]) -> Option<String> {
                 possibly_written: true,
                 ..
             },
-            Family::Idempotent,
+            Family::Idempotent | Family::Answered,
         ) => at.len() <= 1,
         // What was refused for being out of order was not written, had it been true.
         (Fate::Failed { .. }, Family::Forgetful) => true,

@@ -2,8 +2,8 @@
 //!
 //! A seed decides all of it: settings, load, faults and their times ([`plan`]). Requests pass a
 //! hook that delays, drops, cuts, refuses or doubles them ([`faults`]), on pipes that are slow, cut
-//! or deaf ([`wire`]), while leaders move and brokers crash ([`world`]). In the end the logs are held
-//! against what producers and a consumer were told ([`laws`]).
+//! or deaf ([`wire`]), while leaders move, followers lag and brokers crash ([`world`]). In the end the
+//! logs are held against what producers and a consumer were told ([`laws`]).
 //!
 //! ```sh
 //! cargo test -p ottla-tests --test simulation                   # a few seeds of each family
@@ -49,6 +49,11 @@ const PATIENCE: Duration = Duration::from_secs(120);
 #[test]
 fn idempotent_producers_write_once_and_in_order() {
     storms(Family::Idempotent);
+}
+
+#[test]
+fn producers_that_are_told_everything_make_no_mistakes() {
+    storms(Family::Answered);
 }
 
 #[test]

@@ -15,6 +15,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(120);
 pub(crate) enum Family {
     /// Idempotent producers, on brokers that say nothing untrue: exactly once, in order.
     Idempotent,
+    /// Idempotent producers that are told in time what became of every request, on brokers that may
+    /// know nothing of them: nobody makes a mistake that the brokers would have to find.
+    Answered,
     /// Idempotent producers, on brokers that now and then forget a producer after they wrote for
     /// it. Kafka lets those send again under a new epoch, so records may come twice.
     Forgetful,
@@ -27,6 +30,7 @@ pub(crate) enum Family {
 pub(crate) struct Plan {
     pub(crate) seed: u64,
     pub(crate) family: Family,
+    pub(crate) brokers: i32,
     pub(crate) partitions: i32,
     pub(crate) min_insync_replicas: i32,
     pub(crate) producers: Vec<Sending>,
@@ -79,6 +83,8 @@ pub(crate) struct Weather {
     pub(crate) storm: Duration,
     /// How often each fault strikes a request, in thousandths.
     pub(crate) faults: Vec<(Fault, u32)>,
+    /// The longest delay.
+    pub(crate) delay: Duration,
     /// How often a write to a broker is cut off, or a connection turned deaf, in thousandths.
     pub(crate) cuts: u32,
     pub(crate) deaf: u32,
@@ -88,6 +94,11 @@ pub(crate) struct Weather {
     pub(crate) latency: Duration,
     /// The longest time between two leader moves.
     pub(crate) moves: Option<Duration>,
+    /// The longest time between two moves to a replica that is new, after the records that it would
+    /// know producers from were deleted.
+    pub(crate) renewals: Option<Duration>,
+    /// The longest time in which a follower copies nothing, or all do.
+    pub(crate) stalls: Option<Duration>,
     /// The longest time between two crashes or restarts of a broker.
     pub(crate) crashes: Option<Duration>,
 }
@@ -97,9 +108,10 @@ impl Plan {
         let mut random = Random(seed);
         let draw = &mut random;
         let producers = (0..=draw.below(2)).map(|_| Sending::new(family, draw));
-        Self {
+        let plan = Self {
             seed,
             family,
+            brokers: 3,
             producers: producers.collect(),
             partitions: 1 + draw.below(5) as i32,
             min_insync_replicas: 1 + draw.below(2) as i32,
@@ -107,7 +119,43 @@ impl Plan {
             metadata_max_age: ms(draw, 1000, 60_000),
             reading: Reading::new(draw),
             weather: Weather::new(family, draw),
+        };
+        let plan = plan.with_delays();
+        if family == Family::Answered {
+            plan.answered(draw)
+        } else {
+            plan
         }
+    }
+
+    /// Requests may wait longer than clients do.
+    fn with_delays(mut self) -> Self {
+        self.weather.delay = self.request_timeout * 2;
+        self
+    }
+
+    /// Clients wait longer for an answer than all that is before it on a connection can take. Some
+    /// records are out of time before. There are brokers enough for replicas that are new to a
+    /// partition to come to lead it.
+    fn answered(mut self, draw: &mut Random) -> Self {
+        self.brokers = 6;
+        self.request_timeout = Duration::from_secs(60);
+        self.weather.delay = ms(draw, 1, 1500);
+        let one_by_one = draw.below(2) == 0;
+        for producer in &mut self.producers {
+            if one_by_one {
+                producer.max_in_flight = 1;
+            }
+            if producer.delivery_timeout != LONG {
+                producer.delivery_timeout /= 4;
+            }
+        }
+        self
+    }
+
+    /// Whether no producer has more than one request in flight.
+    pub(crate) fn is_one_by_one(&self) -> bool {
+        self.producers.iter().all(|p| p.max_in_flight == 1)
     }
 }
 
@@ -159,9 +207,13 @@ impl Weather {
             _ => 1 + draw.below(most) as u32,
         };
         let rate = |fault: &Fault| (*fault, sometimes(fault.most_in_a_thousand()));
-        let told = |fault: &&Fault| family == Family::Forgetful || **fault != Fault::Forget;
-        Self {
-            faults: Fault::ALL.iter().filter(told).map(rate).collect(),
+        let weather = Self {
+            faults: Fault::ALL
+                .iter()
+                .filter(|f| family.allows(**f))
+                .map(rate)
+                .collect(),
+            delay: Duration::ZERO,
             cuts: sometimes(20),
             deaf: sometimes(15),
             refused: sometimes(200),
@@ -169,6 +221,43 @@ impl Weather {
             latency: ms(draw, 0, 120),
             moves: (draw.below(2) == 0).then(|| ms(draw, 50, 3000)),
             crashes: (draw.below(3) == 0).then(|| ms(draw, 300, 6000)),
+            renewals: (draw.below(2) == 0).then(|| ms(draw, 300, 4000)),
+            stalls: (draw.below(2) == 0).then(|| ms(draw, 10, 3000)),
+        };
+        match family {
+            Family::Answered => weather.answered(),
+            // Such replicas would write again what they have written, and nobody could help it.
+            Family::Idempotent | Family::Forgetful => Self {
+                renewals: None,
+                ..weather
+            },
+            // Who wants the acknowledgement of the leader alone loses what only that has.
+            Family::AtLeastOnce => Self {
+                renewals: None,
+                stalls: None,
+                ..weather
+            },
+        }
+    }
+
+    fn answered(self) -> Self {
+        Self {
+            cuts: 0,
+            deaf: 0,
+            refused: 0,
+            crashes: None,
+            stalls: None,
+            ..self
+        }
+    }
+}
+
+impl Family {
+    fn allows(self, fault: Fault) -> bool {
+        match self {
+            Self::Answered => fault.is_answered(),
+            Self::Forgetful => true,
+            Self::Idempotent | Self::AtLeastOnce => fault != Fault::Forget,
         }
     }
 }

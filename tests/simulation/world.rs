@@ -1,6 +1,7 @@
 //! One run: a cluster, producers and a consumer on it, and a storm that passes.
 
 use std::{
+    collections::BTreeSet,
     future::Future,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -33,10 +34,12 @@ const FILLER: usize = 4000;
 #[derive(Default)]
 pub(crate) struct History {
     pub(crate) sent: Vec<Sent>,
-    /// By partition, the log as it stands at the end.
+    /// By partition, the log as it stands at the end, behind what was deleted of it.
     pub(crate) logs: Vec<Vec<Stored>>,
     /// What the consumer read, in its order.
     pub(crate) read: Vec<(i32, i64, Bytes)>,
+    /// Which partition each broker has led.
+    led: BTreeSet<(i32, i32)>,
     /// What is wrong whatever the records say.
     pub(crate) wrong: Vec<String>,
     pub(crate) trace: Vec<String>,
@@ -94,7 +97,9 @@ struct World {
 pub(crate) async fn run(plan: &Plan) -> History {
     let replicas = plan.min_insync_replicas.to_string();
     let configs = [("min.insync.replicas", replicas.as_str())];
-    let cluster = Cluster::builder().brokers(3).in_memory();
+    let brokers = plan.brokers.to_string();
+    let cluster = Cluster::builder().brokers(plan.brokers).in_memory();
+    let cluster = cluster.set("default.replication.factor", &brokers);
     let cluster = cluster.topic_with(TOPIC, plan.partitions, &configs);
     let cluster = cluster.start().await.expect("the cluster starts");
     let faults = Arc::new(Faults::new(plan, cluster.clone()));
@@ -107,6 +112,9 @@ pub(crate) async fn run(plan: &Plan) -> History {
         faults: faults.clone(),
         history: Shared::default(),
     };
+    with(&world.history, |h| {
+        h.logs.resize(plan.partitions as usize, Vec::new());
+    });
     world.play().await;
     // The hook keeps the cluster, which keeps the hook.
     control.remove();
@@ -148,7 +156,14 @@ impl World {
             }
         }
         sleep(SETTLING).await;
-        self.read_logs();
+        (0..self.plan.partitions).for_each(|n| self.keep_log(n));
+        if self.plan.family == Family::Answered && self.plan.is_one_by_one() {
+            for refused in self.faults.refusals.take() {
+                self.wrong(format!(
+                    "out of order, with one request in flight: {refused}"
+                ));
+            }
+        }
         self.await_reader().await;
         reading.abort();
     }
@@ -169,29 +184,32 @@ impl World {
 
     // ---- trouble ----
 
-    /// Moves leaders, and stops and starts brokers, while the storm lasts.
+    /// Does to the cluster what the weather wants, while the storm lasts.
     async fn chaos(self) {
-        let weather = &self.faults.weather;
+        tokio::join!(self.moves(), self.renewals(), self.stalls(), self.crashes());
+    }
+
+    async fn crashes(&self) {
+        let Some(pause) = self.faults.weather.crashes else {
+            return;
+        };
         let mut down: Vec<i32> = Vec::new();
-        tokio::join!(self.moves(), async {
-            let Some(pause) = weather.crashes else { return };
-            while self.faults.storm() {
-                sleep(self.faults.up_to(pause)).await;
-                let broker = 1 + self.faults.below(3) as i32;
-                if let Some(at) = down.iter().position(|b| *b == broker) {
-                    down.swap_remove(at);
-                    self.start(broker).await;
-                } else {
-                    down.push(broker);
-                    self.faults.note(format!("broker {broker} crashes"));
-                    let stopped = self.cluster.stop_broker(broker).await;
-                    stopped.expect("it runs");
-                }
-            }
-            for broker in down {
+        while self.faults.storm() {
+            sleep(self.faults.up_to(pause)).await;
+            let broker = self.any_broker();
+            if let Some(at) = down.iter().position(|b| *b == broker) {
+                down.swap_remove(at);
                 self.start(broker).await;
+            } else {
+                down.push(broker);
+                self.faults.note(format!("broker {broker} crashes"));
+                let stopped = self.cluster.stop_broker(broker).await;
+                stopped.expect("it runs");
             }
-        });
+        }
+        for broker in down {
+            self.start(broker).await;
+        }
     }
 
     async fn start(&self, broker: i32) {
@@ -205,13 +223,82 @@ impl World {
         };
         while self.faults.storm() {
             sleep(self.faults.up_to(pause)).await;
-            let partition = self.faults.below(self.plan.partitions as usize) as i32;
-            let to = 1 + self.faults.below(3) as i32;
-            // Not to one that is down.
-            if self.cluster.move_leader(TOPIC, partition, to).is_ok() {
-                self.faults.note(format!("{partition} moves to {to}"));
+            let (partition, to) = (self.any_partition(), self.any_broker());
+            let is_new = with(&self.history, |h| !h.led.contains(&(partition, to)));
+            if self.faults.weather.renewals.is_none() || !is_new {
+                self.lead(partition, to);
             }
         }
+    }
+
+    /// Makes replicas leaders that know nothing of the producers, once each: a producer that comes
+    /// back to a broker cannot know that it forgot.
+    async fn renewals(&self) {
+        let Some(pause) = self.faults.weather.renewals else {
+            return;
+        };
+        for partition in 0..self.plan.partitions {
+            let (leader, _) = self.cluster.leader(TOPIC, partition).expect("it is there");
+            with(&self.history, |h| h.led.insert((partition, leader)));
+        }
+        while self.faults.storm() {
+            sleep(self.faults.up_to(pause)).await;
+            let (partition, to) = (self.any_partition(), self.any_broker());
+            if with(&self.history, |h| h.led.contains(&(partition, to))) {
+                continue;
+            }
+            self.keep_log(partition);
+            let read = self.position(partition);
+            let deleted = self.cluster.delete_records(TOPIC, partition, read);
+            deleted.expect("it is there");
+            let replaced = self.cluster.replace_follower(TOPIC, partition, to);
+            replaced.expect("it follows");
+            self.faults.note(format!(
+                "{partition} begins at {read}, and its replica on {to} is new"
+            ));
+            self.lead(partition, to);
+        }
+    }
+
+    /// Lets followers fall behind, so that what a leader has may get lost.
+    async fn stalls(&self) {
+        let Some(longest) = self.faults.weather.stalls else {
+            return;
+        };
+        while self.faults.storm() {
+            sleep(self.faults.up_to(longest)).await;
+            let partition = self.any_partition();
+            let lagging = match self.faults.below(2) {
+                0 => self.any_broker()..=self.plan.brokers,
+                _ => 1..=self.plan.brokers,
+            };
+            self.faults
+                .note(format!("{partition} is not copied to {lagging:?}"));
+            // Those that are down lag anyway.
+            for broker in lagging.clone() {
+                let _: Result<(), _> = self.cluster.stall_follower(TOPIC, partition, broker);
+            }
+            sleep(self.faults.up_to(longest)).await;
+            for broker in lagging {
+                let _: Result<(), _> = self.cluster.resume_follower(TOPIC, partition, broker);
+            }
+        }
+    }
+
+    /// Moves a leader, unless to a broker that is down.
+    fn lead(&self, partition: i32, to: i32) {
+        if self.cluster.move_leader(TOPIC, partition, to).is_ok() {
+            self.faults.note(format!("{partition} moves to {to}"));
+            with(&self.history, |h| h.led.insert((partition, to)));
+        }
+    }
+
+    fn any_partition(&self) -> i32 {
+        self.faults.below(self.plan.partitions as usize) as i32
+    }
+
+    fn any_broker(&self) -> i32 {
+        1 + self.faults.below(self.plan.brokers as usize) as i32
     }
 
     // ---- producers ----
@@ -316,9 +403,22 @@ impl World {
         builder.build().await
     }
 
-    fn read_logs(&self) {
-        let logs = (0..self.plan.partitions).map(|n| log(&self.cluster, n));
-        with(&self.history, |h| h.logs = logs.collect());
+    /// Takes down what is new in a log.
+    fn keep_log(&self, partition: i32) {
+        let log = log(&self.cluster, partition);
+        with(&self.history, |h| {
+            let kept = &mut h.logs[partition as usize];
+            let next = kept.last().map_or(0, |s| s.offset + 1);
+            kept.extend(log.into_iter().filter(|s| s.offset >= next));
+        });
+    }
+
+    /// The offset up to which the consumer has read.
+    fn position(&self, partition: i32) -> i64 {
+        with(&self.history, |h| {
+            let last = h.read.iter().rev().find(|r| r.0 == partition);
+            last.map_or(0, |r| r.1 + 1)
+        })
     }
 
     /// Waits until the consumer has read everything, and a little longer.

@@ -164,7 +164,7 @@ impl Room {
     fn read_log(&self, partition: &Partition, asked: &FetchPartition) -> FetchedPartition {
         let log = &partition.log;
         let mut fetched = FetchedPartition {
-            high_watermark: log.end(),
+            high_watermark: log.high_watermark(),
             last_stable_offset: log.stable_end(),
             log_start_offset: log.start(),
             records: Some(Bytes::new()),
@@ -187,7 +187,7 @@ impl Room {
         let until = if self.committed {
             log.stable_end()
         } else {
-            log.end()
+            log.high_watermark()
         };
         fetched.records = Some(log.read(from, until, limit, self.first));
         fetched.aborted_transactions = self.committed.then(|| {

@@ -150,7 +150,7 @@ fn search(partition: &Partition, time: i64, committed: bool, version: i16) -> Se
         let end = if committed {
             log.stable_end()
         } else {
-            log.end()
+            log.high_watermark()
         };
         Listed::at(end, partition.leader_epoch)
     } else if time == EARLIEST || since(EARLIEST_LOCAL) {

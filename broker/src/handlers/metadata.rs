@@ -141,7 +141,7 @@ fn known(topic: &Topic, state: &State) -> MetadataTopic {
 
 fn partition(index: i32, partition: &Partition, state: &State) -> MetadataPartition {
     let runs = |id: i32| state.running().any(|b| b.id == id);
-    let replicas = partition.replicas.iter().copied();
+    let replicas = partition.brokers.iter().copied();
     MetadataPartition {
         error_code: if partition.leader == NO_LEADER {
             ErrorCode::LEADER_NOT_AVAILABLE
@@ -151,7 +151,7 @@ fn partition(index: i32, partition: &Partition, state: &State) -> MetadataPartit
         partition_index: index,
         leader_id: partition.leader,
         leader_epoch: partition.leader_epoch,
-        replica_nodes: partition.replicas.clone(),
+        replica_nodes: partition.brokers.clone(),
         isr_nodes: partition.in_sync.clone(),
         offline_replicas: replicas.filter(|id| !runs(*id)).collect(),
     }

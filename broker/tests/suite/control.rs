@@ -89,6 +89,32 @@ async fn a_connection_is_cut_before_or_after_the_write() {
 }
 
 #[tokio::test]
+async fn a_frame_that_comes_twice_is_handled_twice_and_answered_once() {
+    let (cluster, mut client) = with(|| Action::Duplicate).await;
+    assert_eq!(client.produce("t", batch(&["a"])).await.base_offset, 1);
+    assert_eq!(client.produce("t", batch(&["b"])).await.base_offset, 3);
+    assert_eq!(cluster.batches("t", 0).len(), 4);
+}
+
+#[tokio::test]
+async fn an_answer_is_seen_before_it_is_written() {
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let writer = seen.clone();
+    let (_cluster, mut client) = with(move || {
+        let writer = writer.clone();
+        Action::inspect(move |response: &ProduceResponse| {
+            let offset = response.responses[0].partition_responses[0].base_offset;
+            writer.lock().expect("nobody panicked").push(offset);
+        })
+    })
+    .await;
+    for offset in 0..3 {
+        assert_eq!(client.produce("t", batch(&["a"])).await.base_offset, offset);
+    }
+    assert_eq!(*seen.lock().expect("nobody panicked"), [0, 1, 2]);
+}
+
+#[tokio::test]
 async fn a_request_fails_with_any_code() {
     let (cluster, mut client) = with(|| Action::Fail(ErrorCode::REQUEST_TIMED_OUT)).await;
     let answer = client.produce("t", batch(&["a"])).await;

@@ -7,5 +7,6 @@ mod control;
 mod hostile;
 mod offsets;
 mod producing;
+mod replication;
 mod topics;
 mod versions;

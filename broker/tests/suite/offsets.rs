@@ -137,6 +137,30 @@ async fn a_deleted_topic_takes_its_offsets_with_it() {
 }
 
 #[tokio::test]
+async fn the_coordinator_of_a_group_moves_with_what_was_committed() {
+    let cluster = cluster(Cluster::builder().brokers(2).topic("t", 1)).await;
+    let mut clients = [Client::of(&cluster, 1).await, Client::of(&cluster, 2).await];
+    for (from, to) in [(0, 1), (1, 0)] {
+        cluster.move_coordinator("g", from + 1).expect("it exists");
+        let request = commit("g", from.into(), "");
+        let answer = clients[from as usize].ask(8, &request).await;
+        assert_eq!(code(&answer), ErrorCode::NONE);
+        cluster.move_coordinator("g", to + 1).expect("it exists");
+        let answer = clients[from as usize].ask(8, &request).await;
+        assert_eq!(code(&answer), ErrorCode::NOT_COORDINATOR);
+        let find = FindCoordinatorRequest {
+            key: "g".into(),
+            ..FindCoordinatorRequest::default()
+        };
+        assert_eq!(clients[0].ask(1, &find).await.node_id, to + 1);
+        let fetch = ask_for("g", Some(vec![0]), uuid::Uuid::nil(), 7);
+        let fetched = clients[to as usize].ask(7, &fetch).await;
+        let committed = fetched.topics[0].partitions[0].committed_offset;
+        assert_eq!(committed, i64::from(from));
+    }
+}
+
+#[tokio::test]
 async fn only_the_coordinator_of_a_group_takes_its_offsets() {
     let cluster = cluster(Cluster::builder().brokers(3).topic("t", 1)).await;
     let mut client = Client::of(&cluster, 1).await;
