@@ -1,22 +1,23 @@
 //! The task behind a producer: takes batches that are full or have lingered, lets the machine decide
 //! what goes where, compresses, stamps, writes, and hands each answer to its batch.
 
+mod answers;
+
 use std::{
     collections::{BTreeMap, HashMap},
     sync::Arc,
     task::{Context, Poll, Waker},
-    time::{Duration, Instant as StdInstant},
+    time::Instant as StdInstant,
 };
 
 use ottla_core::{
     cluster::Topology,
-    producer::{self, Answer, Batch, Missing, Outcome, Request, RequestId, Slot},
+    producer::{self, Batch, Missing, Outcome, Request, RequestId, Slot},
 };
 use ottla_protocol::{
     ErrorCode,
     messages::{
         InitProducerIdRequest, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic,
-        ProducedPartition,
     },
 };
 use tokio::{
@@ -31,7 +32,7 @@ use super::{
     batch::Held,
     load::Loads,
     packing::{Packed, Packing},
-    record::{BatchOutcome, BatchWritten, Refusal},
+    record::Refusal,
     settings::{Acks, Settings},
 };
 use crate::{
@@ -500,126 +501,6 @@ impl Sender {
         };
     }
 
-    // ---- from the brokers back ----
-
-    fn handle(&mut self, event: Event) {
-        let now = Instant::now().into_std();
-        if let Event::Produced(id, _, Ok(_)) | Event::Written(id, Ok(())) = &event
-            && let Some(broker) = self.machine.broker(*id)
-        {
-            self.loads.answered(broker);
-        }
-        match event {
-            Event::ProducerId(answer) => self.machine.handle_identity(now, answer),
-            Event::Written(id, Ok(())) => {
-                let done = Answer {
-                    error: ErrorCode::NONE,
-                    base_offset: -1,
-                    log_append_time: -1,
-                    log_start_offset: -1,
-                };
-                self.machine.handle_response(now, id, |_| Some(done));
-            }
-            Event::Packed(packed) => {
-                for (slot, batch) in self.packing.ready(*packed) {
-                    self.enter(slot, batch);
-                }
-                self.run_jobs();
-            }
-            Event::Produced(id, broker, Ok(response)) => {
-                if let Ok(pause @ 1..) = u64::try_from(response.throttle_time_ms) {
-                    let until = now + Duration::from_millis(pause);
-                    self.machine.handle_throttle(broker, until);
-                }
-                self.answered(now, id, &response);
-            }
-            Event::Produced(id, _, Err(error)) | Event::Written(id, Err(error)) => {
-                tracing::debug!(%error, "a produce request got no answer");
-                match error.kind() {
-                    // No retry would change these.
-                    ErrorKind::Version(_) | ErrorKind::Encode(_) => {
-                        tracing::error!(%error, "a produce request cannot be written");
-                        let code = ErrorCode::UNSUPPORTED_VERSION;
-                        self.machine.handle_unsendable(now, id, code);
-                    }
-                    _ => self.machine.handle_lost(now, id, error.possibly_written()),
-                }
-            }
-        }
-    }
-
-    fn answered(&mut self, now: StdInstant, id: RequestId, response: &ProduceResponse) {
-        let topology = self.client.topology();
-        let (mut answers, mut refusals) = (HashMap::new(), HashMap::new());
-        for topic in &response.responses {
-            let by_id = topology.topic_by_id(topic.topic_id).map(|t| t.name.clone());
-            let name = if topic.topic_id.is_nil() {
-                Some(topic.name.clone())
-            } else {
-                by_id
-            };
-            let Some(name) = name else { continue };
-            for partition in &topic.partition_responses {
-                if !partition.error_code.is_ok() {
-                    let endpoints = &response.node_endpoints;
-                    let (n, leader) = (partition.index, &partition.current_leader);
-                    self.client
-                        .metadata()
-                        .hint_leader(&name, n, leader, endpoints);
-                }
-                if let Some(slot) = self.slots.get(&(name.clone(), partition.index)) {
-                    // The first entry counts; others for the same partition were not asked for.
-                    answers.entry(*slot).or_insert_with(|| answer(partition));
-                    if let Some(refusal) = refusal(&name, partition) {
-                        refusals.entry(*slot).or_insert(refusal);
-                    }
-                }
-            }
-        }
-        self.machine
-            .handle_response(now, id, |slot| answers.get(&slot).copied());
-        self.finish_all(&refusals);
-    }
-
-    fn finish(&mut self, held: Held, outcome: Outcome, refusal: Option<&Arc<Refusal>>) {
-        let doing = || held.doing();
-        let after_ms = self.settings.delivery_timeout.as_millis();
-        let failed = |possibly_written, kind| {
-            BatchOutcome::Failed(unsure_if(possibly_written, kind, doing()))
-        };
-        let outcome = match outcome {
-            Outcome::Delivered {
-                base_offset,
-                log_append_time,
-            } => BatchOutcome::Written(BatchWritten {
-                base_offset,
-                append_time: (log_append_time >= 0).then_some(log_append_time),
-            }),
-            Outcome::Refused {
-                error,
-                possibly_written,
-            } => match refusal {
-                Some(refusal) if !possibly_written => BatchOutcome::Refused(refusal.clone()),
-                _ => failed(possibly_written, ErrorKind::Broker(error)),
-            },
-            Outcome::Expired {
-                possibly_written,
-                last_error,
-            } => {
-                let last = last_error.map(|e| e.to_string());
-                failed(possibly_written, ErrorKind::Timeout { after_ms, last })
-            }
-            Outcome::Aborted { possibly_written } => failed(possibly_written, ErrorKind::Closed),
-        };
-        held.completion.finish(outcome);
-        if let Some(held_still) = self.outstanding.get_mut(&held.number) {
-            *held_still -= 1;
-            if *held_still == 0 {
-                self.outstanding.remove(&held.number);
-            }
-        }
-    }
-
     fn answer_flushes(&mut self) {
         let oldest = self
             .outstanding
@@ -653,50 +534,4 @@ fn leader(topology: &Topology, topic: &str, partition: i32) -> Result<i32, Missi
     known.ok_or(Missing::Topic)?;
     let leader = topology.leader(topic, partition);
     leader.map(|(id, _)| id).ok_or(Missing::Leader)
-}
-
-/// What a broker said about single records (KIP-467). Where it names one record, its error is that
-/// one's; where it names several, each is invalid for a reason of its own.
-fn refusal(topic: &str, p: &ProducedPartition) -> Option<Arc<Refusal>> {
-    if p.record_errors.is_empty() && p.error_message.is_none() {
-        return None;
-    }
-    let doing = format!("writing to {topic}-{}", p.index);
-    let code = match &p.record_errors[..] {
-        [] | [_] => p.error_code,
-        _ => ErrorCode::INVALID_RECORD,
-    };
-    let of_record = |code, message: &Option<Arc<str>>| {
-        let message = message.clone().or_else(|| p.error_message.clone());
-        Error::refused(code, message, doing.clone())
-    };
-    let mut records: Vec<_> = p
-        .record_errors
-        .iter()
-        .filter_map(|r| Some((u32::try_from(r.batch_index).ok()?, r)))
-        .map(|(index, r)| (index, of_record(code, &r.batch_index_error_message)))
-        .collect();
-    records.sort_by_key(|(index, _)| *index);
-    let others = match &records[..] {
-        [] => of_record(p.error_code, &None),
-        _ => Error::new(ErrorKind::BatchRefused(p.error_code), doing.clone()),
-    };
-    Some(Arc::new(Refusal { records, others }))
-}
-
-fn unsure_if(possibly_written: bool, kind: ErrorKind, doing: String) -> Error {
-    if possibly_written {
-        Error::unsure(kind, doing)
-    } else {
-        Error::new(kind, doing)
-    }
-}
-
-fn answer(p: &ProducedPartition) -> Answer {
-    Answer {
-        error: p.error_code,
-        base_offset: p.base_offset,
-        log_append_time: p.log_append_time_ms,
-        log_start_offset: p.log_start_offset,
-    }
 }
