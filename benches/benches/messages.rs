@@ -1,10 +1,15 @@
-//! The large messages beside the peers; what takes part stands in `src/messages.rs`.
+//! The large messages beside the peers; what takes part stands in `src/messages.rs` and
+//! `src/old_messages.rs`.
 
 use std::hint::black_box;
 
 use bytes::BytesMut;
 use criterion::{Criterion, criterion_group, criterion_main};
-use ottla_benches::messages::{KrafkaFetch, KrafkaMetadata, fetch, metadata, produce};
+use ottla_benches::{
+    messages::{KrafkaFetch, KrafkaMetadata, fetch, metadata, produce},
+    old_messages::{Fetch, Metadata, Produce},
+};
+use ottla_protocol::records::Decompressor;
 
 fn messages(c: &mut Criterion) {
     let mut out = BytesMut::new();
@@ -55,5 +60,29 @@ fn messages(c: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, messages);
+fn old_messages(c: &mut Criterion) {
+    let case = Metadata::new();
+    c.bench_function("decode metadata v4, ottla", |b| {
+        b.iter(|| black_box(&case).decode())
+    });
+    c.bench_function("decode metadata v4, rskafka", |b| {
+        b.iter(|| black_box(&case).rs_decode())
+    });
+    let (case, mut decompressor) = (Fetch::new(), Decompressor::default());
+    c.bench_function("decode fetch v4 and records, ottla", |b| {
+        b.iter(|| black_box(&case).decode(&mut decompressor));
+    });
+    c.bench_function("decode fetch v4 and records, rskafka", |b| {
+        b.iter(|| black_box(&case).rs_decode());
+    });
+    let (case, mut out) = (Produce::new(), Vec::new());
+    c.bench_function("encode produce v7 from records, ottla", |b| {
+        b.iter(|| black_box(&case).encode());
+    });
+    c.bench_function("encode produce v7 from records, rskafka", |b| {
+        b.iter(|| black_box(&case).rs_encode(&mut out));
+    });
+}
+
+criterion_group!(benches, messages, old_messages);
 criterion_main!(benches);

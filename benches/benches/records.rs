@@ -19,6 +19,7 @@ fn decode(c: &mut Criterion) {
             b.iter(|| black_box(&case).kp_decode())
         });
         group.bench_function("krafka", |b| b.iter(|| black_box(&case).kr_decode()));
+        group.bench_function("rskafka", |b| b.iter(|| black_box(&case).rs_decode()));
     }
 }
 
@@ -34,6 +35,10 @@ fn encode(c: &mut Criterion) {
             b.iter(|| black_box(&case).kp_encode(&mut out))
         });
         group.bench_function("krafka", |b| b.iter(|| black_box(&case).kr_encode()));
+        let mut out = Vec::new();
+        group.bench_function("rskafka", |b| {
+            b.iter(|| black_box(&case).rs_encode(&mut out))
+        });
     }
 }
 

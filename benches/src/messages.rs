@@ -1,7 +1,8 @@
 //! The messages that grow with a cluster: the same value and the same bytes on all sides.
 //!
 //! `krafka` decodes responses and encodes requests only, and its request structs cannot be made from
-//! outside, so it takes part in the decoding of Metadata and Fetch.
+//! outside, so it takes part in the decoding of Metadata and Fetch. `rskafka` does too, and speaks
+//! old versions only: [`crate::old_messages`].
 
 use std::sync::Arc;
 
@@ -27,6 +28,7 @@ use ottla_protocol::{
 pub struct Case<Ours, Kp> {
     pub name: &'static str,
     version: i16,
+    flexible: bool,
     ours: Ours,
     kp: Kp,
     pub bytes: Bytes,
@@ -39,11 +41,16 @@ where
 {
     /// All the versions used here are flexible.
     fn new(name: &'static str, version: i16, ours: Ours) -> Self {
-        let bytes = Bytes::from(written(&ours, version).concat());
+        Self::in_version(name, version, true, ours)
+    }
+
+    pub(crate) fn in_version(name: &'static str, version: i16, flexible: bool, ours: Ours) -> Self {
+        let bytes = Bytes::from(written(&ours, version, flexible).concat());
         let kp = Kp::decode(&mut bytes.clone(), version).expect("the peer reads it");
         let case = Self {
             name,
             version,
+            flexible,
             ours,
             kp,
             bytes,
@@ -56,7 +63,8 @@ where
     }
 
     pub fn decode(&self) -> Ours {
-        Ours::decode(&mut Reader::new(&self.bytes, self.version, true)).expect("it is sound")
+        Ours::decode(&mut Reader::new(&self.bytes, self.version, self.flexible))
+            .expect("it is sound")
     }
 
     pub fn kp_decode(&self) -> Kp {
@@ -68,7 +76,7 @@ where
     }
 
     pub fn encode(&self) -> Vec<Bytes> {
-        written(&self.ours, self.version)
+        written(&self.ours, self.version, self.flexible)
     }
 
     pub fn kp_encode(&self, out: &mut BytesMut) {
@@ -77,14 +85,22 @@ where
     }
 }
 
-fn written(message: &impl Wire, version: i16) -> Vec<Bytes> {
-    let mut w = Writer::new(version, true);
+pub(crate) fn written(message: &impl Wire, version: i16, flexible: bool) -> Vec<Bytes> {
+    let mut w = Writer::new(version, flexible);
     message.encode(&mut w);
     w.finish().expect("it fits its version")
 }
 
-/// 100 topics of 100 partitions with three replicas each.
 pub fn metadata() -> Case<MetadataResponse, KpMetadata> {
+    Case::new(
+        "Metadata response, 10000 partitions",
+        12,
+        metadata_response(),
+    )
+}
+
+/// 100 topics of 100 partitions with three replicas each.
+pub(crate) fn metadata_response() -> MetadataResponse {
     let partition = |i| MetadataPartition {
         partition_index: i,
         leader_id: i % 3,
@@ -104,18 +120,22 @@ pub fn metadata() -> Case<MetadataResponse, KpMetadata> {
         port: 9092,
         rack: Some("a".into()),
     };
-    let message = MetadataResponse {
+    MetadataResponse {
         brokers: (0..3).map(broker).collect(),
         cluster_id: Some("lkc-0001".into()),
         topics: (0..100).map(topic).collect(),
         ..Default::default()
-    };
-    Case::new("Metadata response, 10000 partitions", 12, message)
+    }
 }
 
-/// 10 topics of 100 partitions, 200 bytes of records in each.
+/// With 200 bytes in each partition that nobody looks into.
 pub fn fetch() -> Case<FetchResponse, KpFetch> {
-    let records = Bytes::from(vec![1; 200]);
+    let message = fetch_response(&Bytes::from(vec![1; 200]));
+    Case::new("Fetch response, 1000 partitions", 12, message)
+}
+
+/// 10 topics of 100 partitions, all with the same records.
+pub(crate) fn fetch_response(records: &Bytes) -> FetchResponse {
     let partition = |i| FetchedPartition {
         partition_index: i,
         high_watermark: 1000,
@@ -129,33 +149,37 @@ pub fn fetch() -> Case<FetchResponse, KpFetch> {
         partitions: (0..100).map(partition).collect(),
         ..Default::default()
     };
-    let message = FetchResponse {
+    FetchResponse {
         responses: (0..10).map(topic).collect(),
         ..Default::default()
-    };
-    Case::new("Fetch response, 1000 partitions", 12, message)
+    }
 }
 
-/// 10 topics of 10 partitions, a batch of 16 KiB in each. We share the batches with the frame where
-/// the peer copies them, because its buffer has no other way.
+/// We share the batches with the frame where the peer copies them, because its buffer has no other
+/// way.
 pub fn produce() -> Case<ProduceRequest, KpProduce> {
     let records = Bytes::from(vec![1; 16 * 1024]);
+    let message = produce_request(|| records.clone());
+    Case::new("Produce request, 100 batches of 16 KiB", 9, message)
+}
+
+/// 10 topics of 10 partitions, a batch in each.
+pub(crate) fn produce_request(batch: impl Fn() -> Bytes) -> ProduceRequest {
     let partition = |index| ProducePartition {
         index,
-        records: Some(records.clone()),
+        records: Some(batch()),
     };
     let topic = |i| ProduceTopic {
         name: Arc::from(format!("topic-{i:04}")),
         partition_data: (0..10).map(partition).collect(),
         ..Default::default()
     };
-    let message = ProduceRequest {
+    ProduceRequest {
         acks: -1,
         timeout_ms: 30_000,
         topic_data: (0..10).map(topic).collect(),
         ..Default::default()
-    };
-    Case::new("Produce request, 100 batches of 16 KiB", 9, message)
+    }
 }
 
 /// `krafka`'s types, for [`Case::kr_decode`].

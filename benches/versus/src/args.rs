@@ -7,7 +7,12 @@ use ottla_versus::Outcome;
 use crate::peers::{PEERS, Peer};
 
 const USAGE: &str = "usage: run [--bootstrap HOST:PORT] [--records N] [--rounds R] \
-    [--sizes 100,1024] [--codecs none,lz4] [--work produce,consume] [--peers NAME,..] [--csv FILE]";
+    [--sizes 100,1024] [--codecs none,lz4] [--work produce,consume] [--peers NAME,..] [--csv FILE] \
+    | run --latency [--bootstrap HOST:PORT] [--records N] [--rate N] [--rounds R] [--peers NAME,..]";
+
+/// Records a second, and of ten seconds.
+const RATE: u64 = 10_000;
+const STEADY_RECORDS: u64 = 100_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Half {
@@ -26,6 +31,9 @@ pub(crate) struct Case {
 
 pub(crate) struct Args {
     pub(crate) bootstrap: String,
+    /// How long records take, and not how many there are.
+    pub(crate) latency: bool,
+    pub(crate) rate: u64,
     records: Option<u64>,
     pub(crate) rounds: usize,
     sizes: Vec<usize>,
@@ -39,6 +47,8 @@ impl Args {
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Outcome<Self> {
         let mut parsed = Self {
             bootstrap: String::new(),
+            latency: false,
+            rate: RATE,
             records: None,
             rounds: 3,
             sizes: vec![100, 1024],
@@ -48,9 +58,14 @@ impl Args {
             csv: None,
         };
         while let Some(flag) = args.next() {
+            if flag == "--latency" {
+                parsed.latency = true;
+                continue;
+            }
             let value = args.next().ok_or(USAGE)?;
             match flag.as_str() {
                 "--bootstrap" => parsed.bootstrap = value,
+                "--rate" => parsed.rate = value.parse::<u64>()?.max(1),
                 "--records" => parsed.records = Some(value.parse()?),
                 "--rounds" => parsed.rounds = value.parse()?,
                 "--sizes" => parsed.sizes = list(&value, |size| Ok(size.parse()?))?,
@@ -65,6 +80,11 @@ impl Args {
             parsed.bootstrap = cluster_started_by_run()?;
         }
         Ok(parsed)
+    }
+
+    /// How many records are sent at a steady rate.
+    pub(crate) fn steady_records(&self) -> u64 {
+        self.records.unwrap_or(STEADY_RECORDS)
     }
 
     /// All combinations, those that produce first.

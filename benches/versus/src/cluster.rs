@@ -8,20 +8,22 @@ use ottla::{
         CreatableTopic, CreateTopicsRequest, DeleteTopicState, DeleteTopicsRequest,
     },
 };
-use ottla_versus::Outcome;
 use tokio::runtime::{Builder, Runtime};
+
+use crate::Outcome;
 
 const TIMEOUT_MS: i32 = 20_000;
 
-pub(crate) struct Cluster {
+/// A connection to it, of our own client.
+pub struct Cluster {
     runtime: Runtime,
     client: Client,
-    pub(crate) bootstrap: String,
+    pub bootstrap: String,
     topics: Cell<u32>,
 }
 
 impl Cluster {
-    pub(crate) fn connect(bootstrap: &str) -> Outcome<Self> {
+    pub fn connect(bootstrap: &str) -> Outcome<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let client = runtime.block_on(Client::builder(bootstrap).connect())?;
         Ok(Self {
@@ -34,7 +36,7 @@ impl Cluster {
 
     /// A new topic; returns its name once all partitions have a leader, so that no peer has to wait
     /// for that.
-    pub(crate) fn create(&self, partitions: i32) -> Outcome<String> {
+    pub fn create(&self, partitions: i32) -> Outcome<String> {
         self.topics.set(self.topics.get() + 1);
         let name = format!("versus-{}-{}", std::process::id(), self.topics.get());
         let request = CreateTopicsRequest {
@@ -59,7 +61,7 @@ impl Cluster {
         Ok(name)
     }
 
-    pub(crate) fn delete(&self, name: &str) -> Outcome<()> {
+    pub fn delete(&self, name: &str) -> Outcome<()> {
         let request = DeleteTopicsRequest {
             topics: vec![DeleteTopicState {
                 name: Some(name.into()),
@@ -80,15 +82,20 @@ impl Cluster {
     }
 
     /// An error unless the topic holds this many records.
-    pub(crate) fn expect_records(&self, topic: &str, partitions: i32, wanted: u64) -> Outcome<()> {
-        let mut held = 0;
-        for partition in 0..partitions {
-            let end = self.client.offset(topic, partition, Start::Latest);
-            held += self.runtime.block_on(end)?;
-        }
+    pub fn expect_records(&self, topic: &str, partitions: i32, wanted: u64) -> Outcome<()> {
+        let held: i64 = self.ends(topic, partitions)?.iter().sum();
         if held != wanted as i64 {
             return Err(format!("the topic holds {held} records, and {wanted} were sent").into());
         }
         Ok(())
+    }
+
+    /// The end offset of each partition.
+    pub fn ends(&self, topic: &str, partitions: i32) -> Outcome<Vec<i64>> {
+        let end = |partition| {
+            let end = self.client.offset(topic, partition, Start::Latest);
+            Ok(self.runtime.block_on(end)?)
+        };
+        (0..partitions).map(end).collect()
     }
 }

@@ -1,10 +1,14 @@
 //! What the driver and the peers agree on. A peer is a program that is given one [`Job`] as its
 //! arguments, does it with the client it stands for, and says at its end how many records that were.
 
+mod cluster;
+mod latency;
 mod payloads;
 
 use std::fmt;
 
+pub use cluster::Cluster;
+pub use latency::{Latencies, Percentiles};
 pub use payloads::Payloads;
 
 pub type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -15,13 +19,16 @@ pub enum Work {
     Produce,
     /// With a future per record, by a client whose usual way is another.
     ProduceFutures,
+    /// At a steady rate, to see how long each record takes.
+    Latency,
     Consume,
 }
 
 impl Work {
-    const NAMES: [(&str, Self); 3] = [
+    const NAMES: [(&str, Self); 4] = [
         ("produce", Self::Produce),
         ("produce-futures", Self::ProduceFutures),
+        ("latency", Self::Latency),
         ("consume", Self::Consume),
     ];
 
@@ -47,6 +54,8 @@ pub struct Job {
     pub topic: String,
     pub partitions: i32,
     pub records: u64,
+    /// Records a second, where they are sent at a steady rate.
+    pub rate: u64,
     /// Records that may be under way at a time.
     pub window: usize,
     /// A file of values, one a line.
@@ -68,6 +77,7 @@ impl Job {
             topic: String::new(),
             partitions: 0,
             records: 0,
+            rate: 0,
             window: 0,
             payloads: String::new(),
             settings: Vec::new(),
@@ -80,6 +90,7 @@ impl Job {
                 "topic" => job.topic = value.into(),
                 "partitions" => job.partitions = value.parse()?,
                 "records" => job.records = value.parse()?,
+                "rate" => job.rate = value.parse()?,
                 "window" => job.window = value.parse()?,
                 "payloads" => job.payloads = value.into(),
                 _ => job.settings.push((name.into(), value.into())),
@@ -96,6 +107,7 @@ impl Job {
             format!("topic={}", self.topic),
             format!("partitions={}", self.partitions),
             format!("records={}", self.records),
+            format!("rate={}", self.rate),
             format!("window={}", self.window),
             format!("payloads={}", self.payloads),
         ];
@@ -108,7 +120,7 @@ impl Job {
     pub fn done(&self, records: u64, bytes: u64) {
         let verb = match self.work {
             Work::Consume => "read",
-            Work::Produce | Work::ProduceFutures => "acknowledged",
+            Work::Produce | Work::ProduceFutures | Work::Latency => "acknowledged",
         };
         println!("{records} records {verb}, {bytes} bytes");
     }
@@ -126,6 +138,7 @@ mod tests {
             topic: "t".into(),
             partitions: 6,
             records: 10,
+            rate: 3,
             window: 7,
             payloads: "/p=q".into(),
             settings: vec![("linger.ms".into(), "5".into())],

@@ -2,16 +2,15 @@
 //! each of them took by the kernel's account. `run` builds all and starts it.
 
 mod args;
-mod cluster;
 mod measure;
 mod peers;
 mod report;
 mod scratch;
+mod steady;
 
-use ottla_versus::{Job, Outcome, Work};
+use ottla_versus::{Cluster, Job, Outcome, Work};
 
 use args::{Args, Case, Half};
-use cluster::Cluster;
 use peers::{Peer, Tools};
 use report::Report;
 use scratch::Scratch;
@@ -51,6 +50,9 @@ fn main() -> Outcome<()> {
         rounds: args.rounds,
         tools,
     };
+    if args.latency {
+        return steady::compare(&versus, &peers, &args);
+    }
     if let Some(case) = args.cases().next() {
         eprintln!("one run that does not count, for the broker to warm up");
         versus.warm_up(first, &case)?;
@@ -122,7 +124,7 @@ impl Versus {
         let own = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
         let settings = match work {
             Work::Consume => CONSUMER.iter().map(own).collect(),
-            Work::Produce | Work::ProduceFutures => {
+            Work::Produce | Work::ProduceFutures | Work::Latency => {
                 let codec = ("compression.type", case.codec.as_str());
                 PRODUCER.iter().chain([&codec]).map(own).collect()
             }
@@ -133,6 +135,7 @@ impl Versus {
             topic: topic.into(),
             partitions: PARTITIONS,
             records: case.records,
+            rate: 0,
             window: WINDOW,
             payloads: self.scratch.payloads(case.size)?,
             settings,

@@ -15,13 +15,15 @@ use wait4::Wait4;
 const LIMIT: Duration = Duration::from_secs(600);
 
 /// What a process took from its start to its end.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Sample {
     pub(crate) wall: Duration,
     pub(crate) user: Duration,
     pub(crate) system: Duration,
     /// The most memory that it had at a time, in bytes.
     pub(crate) peak: u64,
+    /// All that it printed.
+    pub(crate) said: String,
 }
 
 /// Runs a peer. It must end well and say, in the last line it prints, how many records it did.
@@ -58,5 +60,6 @@ pub(crate) fn measure(mut command: Command, records: u64) -> Outcome<Sample> {
         user: used.rusage.utime,
         system: used.rusage.stime,
         peak: used.rusage.maxrss,
+        said: text,
     })
 }

@@ -8,7 +8,7 @@ use crate::Outcome;
 const LINES: usize = 4096;
 const WORDS: u64 = 512;
 
-/// Values of one size, read from the file that all peers share.
+/// Values of one size, as in the file that all peers share.
 #[derive(Debug)]
 pub struct Payloads {
     text: Vec<u8>,
@@ -18,7 +18,15 @@ pub struct Payloads {
 
 impl Payloads {
     pub fn read(path: &str) -> Outcome<Self> {
-        let text = std::fs::read(path)?;
+        Self::of(std::fs::read(path)?)
+    }
+
+    /// The values that such a file has.
+    pub fn new(size: usize) -> Outcome<Self> {
+        Self::of(Self::text(size).into())
+    }
+
+    fn of(text: Vec<u8>) -> Outcome<Self> {
         let end = text.iter().position(|byte| *byte == b'\n');
         let stride = end.ok_or("the payloads have no line")? + 1;
         Ok(Self { text, stride })

@@ -15,6 +15,8 @@ pub(crate) struct Peer {
     pub(crate) name: &'static str,
     pub(crate) produces: Work,
     pub(crate) consumes: bool,
+    /// Whether it can be told to send at a steady rate.
+    pub(crate) steady: bool,
     program: Program,
 }
 
@@ -30,14 +32,49 @@ use Program::{Beside, Java};
 use Work::{Produce, ProduceFutures};
 
 /// Ours first; [`BASELINE`] is what the others' CPU is held against.
-#[rustfmt::skip]
 pub(crate) const PEERS: [Peer; 6] = [
-    Peer { name: "ottla",           produces: Produce,        consumes: true,  program: Beside("ottla") },
-    Peer { name: "rdkafka",         produces: Produce,        consumes: true,  program: Beside("rdkafka") },
-    Peer { name: "rdkafka-futures", produces: ProduceFutures, consumes: false, program: Beside("rdkafka") },
-    Peer { name: "krafka",          produces: Produce,        consumes: false, program: Beside("krafka") },
-    Peer { name: "franz-go",        produces: Produce,        consumes: true,  program: Beside("franz-go") },
-    Peer { name: "java",            produces: Produce,        consumes: false, program: Java },
+    Peer {
+        name: "ottla",
+        produces: Produce,
+        consumes: true,
+        steady: true,
+        program: Beside("ottla"),
+    },
+    Peer {
+        name: "rdkafka",
+        produces: Produce,
+        consumes: true,
+        steady: true,
+        program: Beside("rdkafka"),
+    },
+    Peer {
+        name: "rdkafka-futures",
+        produces: ProduceFutures,
+        consumes: false,
+        steady: false,
+        program: Beside("rdkafka"),
+    },
+    Peer {
+        name: "krafka",
+        produces: Produce,
+        consumes: false,
+        steady: false,
+        program: Beside("krafka"),
+    },
+    Peer {
+        name: "franz-go",
+        produces: Produce,
+        consumes: true,
+        steady: false,
+        program: Beside("franz-go"),
+    },
+    Peer {
+        name: "java",
+        produces: Produce,
+        consumes: false,
+        steady: false,
+        program: Java,
+    },
 ];
 
 pub(crate) const BASELINE: &str = "rdkafka";

@@ -142,24 +142,28 @@ impl Report {
 
 impl Row {
     fn spread(&self, value: impl Fn(&Sample) -> f64) -> Spread {
-        let mut values: Vec<f64> = self.samples.iter().map(value).collect();
+        Spread::of(self.samples.iter().map(value))
+    }
+}
+
+pub(crate) struct Spread {
+    least: f64,
+    pub(crate) median: f64,
+    most: f64,
+}
+
+impl Spread {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
+        let mut values: Vec<f64> = values.collect();
         values.sort_by(f64::total_cmp);
-        Spread {
+        Self {
             least: values[0],
             median: values[values.len() / 2],
             most: values[values.len() - 1],
         }
     }
-}
 
-struct Spread {
-    least: f64,
-    median: f64,
-    most: f64,
-}
-
-impl Spread {
-    fn to_text(&self, digits: usize) -> String {
+    pub(crate) fn to_text(&self, digits: usize) -> String {
         let Self {
             least,
             median,

@@ -15,7 +15,9 @@ async fn main() -> Outcome<()> {
     let kafka = Kafka::builder(&job.bootstrap).connect().await?;
     match job.work {
         Work::Produce => produce(&job, &kafka).await,
-        Work::ProduceFutures | Work::Consume => Err("only producing is written".into()),
+        Work::ProduceFutures | Work::Latency | Work::Consume => {
+            Err("only producing is written".into())
+        }
     }
 }
 

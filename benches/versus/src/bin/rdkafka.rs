@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use ottla_versus::{Job, Outcome, Payloads, Work};
+use ottla_versus::{Job, Latencies, Outcome, Payloads, Work};
 use rdkafka::{
     ClientConfig, ClientContext, Message, Offset, TopicPartitionList,
     consumer::{BaseConsumer, Consumer},
@@ -33,6 +33,7 @@ async fn main() -> Outcome<()> {
     match job.work {
         Work::Produce => produce(&job),
         Work::ProduceFutures => produce_futures(&job).await,
+        Work::Latency => latency(&job),
         Work::Consume => consume(&job),
     }
 }
@@ -111,6 +112,41 @@ async fn produce_futures(job: &Job) -> Outcome<()> {
         acknowledged += 1;
     }
     job.done(acknowledged, acknowledged * payloads.size() as u64);
+    Ok(())
+}
+
+/// Takes the time of each record that is written, in the thread that serves the callbacks.
+#[derive(Clone)]
+struct Clock(Arc<Latencies>);
+
+impl ClientContext for Clock {}
+
+impl ProducerContext for Clock {
+    /// The number of the record.
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, n: usize) {
+        if result.is_ok() {
+            self.0.acknowledged(n);
+        }
+    }
+}
+
+fn latency(job: &Job) -> Outcome<()> {
+    let payloads = Payloads::read(&job.payloads)?;
+    let latencies = Arc::new(Latencies::start(job.records, job.rate));
+    let clock = Clock(latencies.clone());
+    let producer: ThreadedProducer<Clock> = config(job)?.create_with_context(clock)?;
+    for (n, value) in (0..job.records as usize).zip(payloads.cycle()) {
+        let partition = (n % job.partitions as usize) as i32;
+        let record = BaseRecord::<(), [u8], usize>::with_opaque_to(&job.topic, n);
+        let record = record.payload(value).partition(partition);
+        latencies.await_due(n);
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    producer.flush(PATIENCE)?;
+    latencies.percentiles()?.print();
+    job.done(job.records, job.records * payloads.size() as u64);
     Ok(())
 }
 
