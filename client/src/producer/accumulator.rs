@@ -123,12 +123,14 @@ impl Accumulator {
         self.topics.store(Arc::new(topics));
     }
 
-    /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay.
+    /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay, but those
+    /// of partitions that a topic has lost when it was made anew.
     pub(super) fn add_topic(&self, topic: &Topic) -> Arc<TopicQueue> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let topics = self.topics.load();
         let before = topics.get(&topic.name);
         let mut partitions = before.map_or_else(Vec::new, |t| t.partitions.clone());
+        partitions.truncate(topic.partitions.len());
         let known = partitions.len();
         for (n, partition) in topic.partitions.iter().enumerate().skip(known) {
             let state = Mutex::new(State {
@@ -153,18 +155,18 @@ impl Accumulator {
         queue
     }
 
-    /// Takes in topics that have grown since they were added.
-    pub(super) fn grow(&self, topology: &ottla_core::cluster::Topology) {
+    /// Takes in topics whose partitions are more, or fewer, than when they were added.
+    pub(super) fn resize(&self, topology: &ottla_core::cluster::Topology) {
         self.changed.store(true, Ordering::Release);
-        let grown: Vec<_> = {
+        let resized: Vec<_> = {
             let topics = self.topics();
-            let grew = |(name, queue): (&Arc<str>, &Arc<TopicQueue>)| {
+            let changed = |(name, queue): (&Arc<str>, &Arc<TopicQueue>)| {
                 let topic = topology.topic(name)?;
-                (topic.partitions.len() > queue.partitions.len()).then(|| topic.clone())
+                (topic.partitions.len() != queue.partitions.len()).then(|| topic.clone())
             };
-            topics.by_name.iter().filter_map(grew).collect()
+            topics.by_name.iter().filter_map(changed).collect()
         };
-        for topic in grown {
+        for topic in resized {
             self.add_topic(&topic);
         }
     }

@@ -152,7 +152,7 @@ impl ProducerBuilder {
     /// | `partitioner.availability.timeout.ms` | 0 | leave out brokers that let batches wait so long; 0: never |
     /// | `linger.ms` | 5 | |
     /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; Java: 16384 |
-    /// | `buffer.memory` | 33554432 | bytes, in pages of 16 KiB; `send` waits when they are used up |
+    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up. In all 1 MiB more, 2 if compressed |
     /// | `max.request.size` | 1048576 | bytes; also the largest record |
     /// | `max.in.flight.requests.per.connection` | 5 | and batches per partition; at most 5 if idempotent |
     /// | `max.block.ms` | 60000 | for memory and for the topic to be known |

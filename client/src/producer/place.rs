@@ -65,11 +65,11 @@ impl TopicQueue {
         }
     }
 
-    /// The same topic, when it has grown to these partitions.
+    /// The same topic, when it has these partitions now.
     pub(super) fn with(&self, partitions: Vec<Arc<Queue>>) -> Self {
         Self {
+            sticky: self.sticky.go_on(partitions.len()),
             partitions,
-            sticky: self.sticky.go_on(),
             in_turn: AtomicUsize::new(self.in_turn.load(Ordering::Relaxed)),
         }
     }
@@ -258,6 +258,19 @@ mod tests {
         assert_eq!(in_turn([1, -1, 3, 1]), [0, 2, 3, 0, 2, 3]);
         assert_eq!(in_turn([1, 2, 3, 1]), [0, 1, 2, 3, 0, 1]);
         assert_eq!(in_turn([-1; 4]), [2, 3, 0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_topic_made_anew_with_fewer_partitions_gets_records_for_those_only() {
+        let to = accumulator();
+        to.add_topic(&topic([1; 40]));
+        let fewer = to.add_topic(&topic([1; 2]));
+        for _ in 0..100 {
+            assert!(send(&to, &fewer, 500, Partitioning::Random) < 2);
+            assert!(send(&to, &fewer, 500, Partitioning::RoundRobin) < 2);
+        }
+        let third = Record::to("t").partition(2);
+        assert!(fewer.choose(&third, &Partitioning::Random).is_none());
     }
 
     #[test]

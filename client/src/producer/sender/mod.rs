@@ -149,7 +149,7 @@ impl Sender {
                 Ok(()) = self.topology.changed() => {
                     let topology = self.topology.borrow_and_update().topology.clone();
                     self.notice_recreated(&topology);
-                    self.accumulator.grow(&topology);
+                    self.accumulator.resize(&topology);
                 }
                 () = accumulator.wake.notified() => {}
                 () = sleep_until(timeout.map_or_else(Instant::now, Instant::from_std)), if timeout.is_some() => {}
