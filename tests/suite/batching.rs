@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use ottla::{Client, Producer, Record, protocol::messages::ApiKey};
+use ottla::{
+    Client, Producer, Record,
+    protocol::{messages::ApiKey, records::Compression},
+};
 use ottla_broker::{Action, Cluster};
-use ottla_tests::create;
+use ottla_tests::{Target, create, patient};
 
 const PARTITIONS: i32 = 12;
 const RECORDS: usize = 600_000;
@@ -52,4 +55,23 @@ async fn batches_are_filled_while_brokers_are_slower_than_the_sender() {
     let batches: usize = (0..PARTITIONS).map(|p| cluster.batches("t", p).len()).sum();
     let each = RECORDS / batches;
     assert!(each >= 400, "{batches} batches of {each} records");
+}
+
+/// A batch that is on another thread to be compressed when its producer is told to give up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn closing_at_once_ends_what_is_being_compressed_too() {
+    let cluster = Cluster::builder().start().await.expect("it starts");
+    let (client, topic) = Target::of(cluster).topic(1).await;
+    for _ in 0..20 {
+        let builder = Producer::builder(&client).compression(Compression::Gzip);
+        let producer = builder.build().expect("the settings are fine");
+        let value: Vec<u8> = (0..200_000_u32)
+            .map(|n| (n.wrapping_mul(n) >> 7) as u8)
+            .collect();
+        let record = Record::to(&topic).value(&value);
+        let delivery = producer.send(record).await.expect("there is room");
+        let closed = patient(producer.close(Duration::ZERO)).await;
+        let written = patient(delivery).await;
+        assert!(closed.is_err() || written.is_ok(), "{written:?}");
+    }
 }

@@ -54,7 +54,7 @@ impl Topics {
     }
 
     fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.by_name.values().flat_map(|topic| &topic.partitions)
+        self.by_name.values().flat_map(|topic| topic.all())
     }
 }
 
@@ -123,14 +123,13 @@ impl Accumulator {
         self.topics.store(Arc::new(topics));
     }
 
-    /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay, but those
-    /// of partitions that a topic has lost when it was made anew.
+    /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay: a
+    /// partition never has two.
     pub(super) fn add_topic(&self, topic: &Topic) -> Arc<TopicQueue> {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let topics = self.topics.load();
         let before = topics.get(&topic.name);
-        let mut partitions = before.map_or_else(Vec::new, |t| t.partitions.clone());
-        partitions.truncate(topic.partitions.len());
+        let mut partitions = before.map_or_else(Vec::new, |t| t.all().to_vec());
         let known = partitions.len();
         for (n, partition) in topic.partitions.iter().enumerate().skip(known) {
             let state = Mutex::new(State {
@@ -145,7 +144,7 @@ impl Accumulator {
             }));
         }
         let queue = Arc::new(match before {
-            Some(before) => before.with(partitions),
+            Some(before) => before.with(partitions, topic.partitions.len()),
             None => TopicQueue::new(partitions, self.batch_size, self.seeds.clone()),
         });
         self.change(|topics| {
@@ -162,7 +161,7 @@ impl Accumulator {
             let topics = self.topics();
             let changed = |(name, queue): (&Arc<str>, &Arc<TopicQueue>)| {
                 let topic = topology.topic(name)?;
-                (topic.partitions.len() != queue.partitions.len()).then(|| topic.clone())
+                (topic.partitions.len() != queue.there().len()).then(|| topic.clone())
             };
             topics.by_name.iter().filter_map(changed).collect()
         };
@@ -241,7 +240,7 @@ impl Accumulator {
         let limit = (whole as usize * PAGE).min(self.batch_size);
         open.builder.raise_limit(limit);
         let small = open.builder.move_to(self.memory.buffer(whole));
-        self.memory.keep(small, open.pages);
+        self.memory.keep(small, 0);
         open.pages = whole;
         open.builder.append(record)
     }

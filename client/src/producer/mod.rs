@@ -296,7 +296,7 @@ impl Producer {
     fn place<'a>(&self, topic: &'a TopicQueue, record: &Record<'_>) -> Result<Place<'a>> {
         let place = topic.choose(record, &*self.shared.partitioner);
         place.ok_or_else(|| {
-            let partitions = topic.partitions.len();
+            let partitions = topic.there().len();
             Error::new(ErrorKind::NoSuchPartition { partitions }, sending(record))
         })
     }

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     thread::available_parallelism,
 };
@@ -14,6 +15,9 @@ use super::{batch::Held, memory::PAGE, settings::Settings};
 
 /// A partition's batches by job; `None` while the job is not done.
 type Queue = VecDeque<(u64, Option<Batch<Held>>)>;
+
+/// Batches that may go on to the machine, in order.
+type Ready = Vec<(Slot, Batch<Held>)>;
 
 /// Batches that are being compressed.
 #[derive(Debug)]
@@ -63,8 +67,16 @@ pub(super) struct Job {
 pub(super) struct Packed(Job);
 
 impl Job {
+    /// A codec that panics spoils its batch, and none of those behind it.
     pub(super) fn run(mut self) -> Packed {
-        pack(&mut self.batch.payload, &mut self.compressor);
+        let Self {
+            batch, compressor, ..
+        } = &mut self;
+        let packed = AssertUnwindSafe(|| pack(&mut batch.payload, compressor));
+        if catch_unwind(packed).is_err() {
+            tracing::error!(doing = batch.payload.doing(), "the compressor panicked");
+            self.compressor = Compressor::new(Compression::None, None);
+        }
         Packed(self)
     }
 }
@@ -116,11 +128,6 @@ impl Packing {
         self.queues.contains_key(&slot)
     }
 
-    /// Whether it has no batches at all.
-    pub(super) fn is_idle(&self) -> bool {
-        self.queues.is_empty()
-    }
-
     /// Compresses here and now.
     pub(super) fn pack(&mut self, held: &mut Held) {
         let compression = self.compression_of(held);
@@ -145,8 +152,9 @@ impl Packing {
         })
     }
 
-    /// Takes a job back. Returns what is now ready of its partition, in order.
-    pub(super) fn ready(&mut self, packed: Packed) -> Vec<(Slot, Batch<Held>)> {
+    /// Takes a job back. Returns what is now ready of its partition, in order; or the batch itself
+    /// when it was given up meanwhile.
+    pub(super) fn ready(&mut self, packed: Packed) -> Result<Ready, Box<Batch<Held>>> {
         let Job {
             slot,
             id,
@@ -156,11 +164,12 @@ impl Packing {
         self.free += 1;
         self.compressors.push(compressor);
         let Some(queue) = self.queues.get_mut(&slot) else {
-            return Vec::new();
+            return Err(Box::new(batch));
         };
-        if let Some((_, place)) = queue.iter_mut().find(|(of, _)| *of == id) {
-            *place = Some(batch);
-        }
+        let Some((_, place)) = queue.iter_mut().find(|(of, _)| *of == id) else {
+            return Err(Box::new(batch));
+        };
+        *place = Some(batch);
         let done = queue
             .iter()
             .take_while(|(_, batch)| batch.is_some())
@@ -172,7 +181,7 @@ impl Packing {
         if queue.is_empty() {
             self.queues.remove(&slot);
         }
-        ready
+        Ok(ready)
     }
 
     /// Gives up what has not begun and what is done; jobs that run come to nothing.

@@ -19,7 +19,11 @@ use crate::seeds::Seeds;
 /// A topic's partitions, and the one that records without a key go to for now.
 #[derive(Debug)]
 pub(super) struct TopicQueue {
-    pub(super) partitions: Vec<Arc<Queue>>,
+    /// All that the topic ever had. Those it has lost when it was made anew are out of reach, but
+    /// what they hold is still sent, and metadata may go back.
+    partitions: Vec<Arc<Queue>>,
+    /// How many it has now.
+    count: usize,
     sticky: Turn,
     /// How many records went to partitions in turn.
     in_turn: AtomicUsize,
@@ -56,22 +60,36 @@ impl OwnedPlace {
 }
 
 impl TopicQueue {
+    /// A topic of all these partitions.
     pub(super) fn new(partitions: Vec<Arc<Queue>>, batch_size: usize, seeds: Seeds) -> Self {
+        let count = partitions.len();
         let loads = partitions.iter().map(|queue| &queue.load);
         Self {
             sticky: Turn::first(loads, batch_size, seeds),
             in_turn: AtomicUsize::new(0),
+            count,
             partitions,
         }
     }
 
-    /// The same topic, when it has these partitions now.
-    pub(super) fn with(&self, partitions: Vec<Arc<Queue>>) -> Self {
+    /// The same topic, when it has so many partitions now.
+    pub(super) fn with(&self, partitions: Vec<Arc<Queue>>, count: usize) -> Self {
         Self {
-            sticky: self.sticky.go_on(partitions.len()),
+            sticky: self.sticky.go_on(count),
+            count,
             partitions,
             in_turn: AtomicUsize::new(self.in_turn.load(Ordering::Relaxed)),
         }
+    }
+
+    /// The partitions that it has now.
+    pub(super) fn there(&self) -> &[Arc<Queue>] {
+        self.partitions.get(..self.count).unwrap_or_default()
+    }
+
+    /// All that it ever had.
+    pub(super) fn all(&self) -> &[Arc<Queue>] {
+        &self.partitions
     }
 
     /// The place for a record: its own partition, or the one that the partitioner chooses.
@@ -82,13 +100,13 @@ impl TopicQueue {
     ) -> Option<Place<'_>> {
         let (at, claim) = match record.partition {
             Some(partition) => (usize::try_from(partition).ok()?, Claim::Fixed),
-            None => match partitioner.choose(record, self.partitions.len()) {
+            None => match partitioner.choose(record, self.count) {
                 Choice::Partition(at) => (at, Claim::Fixed),
                 Choice::Sticky => (self.sticky.partition(), Claim::Sticky),
                 Choice::InTurn => (self.in_turn(), Claim::Fixed),
             },
         };
-        self.place(at, claim)
+        (at < self.count).then(|| self.place(at, claim))?
     }
 
     fn place(&self, at: usize, claim: Claim) -> Option<Place<'_>> {
@@ -103,10 +121,10 @@ impl TopicQueue {
     /// The partition after the last that was returned; those without a leader are passed over, if
     /// others have one.
     fn in_turn(&self) -> usize {
-        let n = self.partitions.len().max(1);
+        let n = self.count.max(1);
         let next = || self.in_turn.fetch_add(1, Ordering::Relaxed) % n;
         let led = |at: &usize| {
-            let queue = self.partitions.get(*at);
+            let queue = self.there().get(*at);
             queue.is_some_and(|q| q.load.standing() != Standing::Leaderless)
         };
         let found = std::iter::repeat_with(next).take(n).find(led);
@@ -116,7 +134,7 @@ impl TopicQueue {
     /// Ends the turn of a partition. Says whose it is now.
     #[cold]
     fn pass_on(&self, partition: usize) -> usize {
-        let loads = self.partitions.iter().map(|queue| &queue.load);
+        let loads = self.there().iter().map(|queue| &queue.load);
         self.sticky.pass_on(partition, loads)
     }
 }
@@ -206,7 +224,7 @@ mod tests {
     /// Takes what a partition has; its open batch too, if it has lingered.
     fn take(topic: &TopicQueue, partition: i32, lingered: bool) -> Vec<usize> {
         let mut sizes = Vec::new();
-        let queue = &topic.partitions[partition as usize];
+        let queue = &topic.all()[partition as usize];
         queue.take(|_| lingered, |filling| sizes.push(filling.builder.size()));
         sizes
     }
@@ -263,12 +281,19 @@ mod tests {
     #[test]
     fn a_topic_made_anew_with_fewer_partitions_gets_records_for_those_only() {
         let to = accumulator();
-        to.add_topic(&topic([1; 40]));
+        let many = to.add_topic(&topic([1; 40]));
         let fewer = to.add_topic(&topic([1; 2]));
+        assert!(
+            Arc::ptr_eq(&many.all()[2], &fewer.all()[2]),
+            "what it holds is still sent"
+        );
         for _ in 0..100 {
             assert!(send(&to, &fewer, 500, Partitioning::Random) < 2);
             assert!(send(&to, &fewer, 500, Partitioning::RoundRobin) < 2);
         }
+        // Metadata may go back: there is never another queue of the same partition.
+        let again = to.add_topic(&topic([1; 40]));
+        assert!(Arc::ptr_eq(&many.all()[39], &again.there()[39]));
         let third = Record::to("t").partition(2);
         assert!(fewer.choose(&third, &Partitioning::Random).is_none());
     }

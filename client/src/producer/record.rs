@@ -144,7 +144,7 @@ impl Delivery {
             topic: self.batch.topic.clone(),
             partition: self.batch.partition,
             offset: if known {
-                written.base_offset + i64::from(self.index)
+                written.base_offset.saturating_add(self.index.into())
             } else {
                 -1
             },

@@ -475,7 +475,7 @@ impl<B> Producer<B> {
     /// A request that could not be written at all because of what is in it: its batches fail.
     pub fn handle_unsendable(&mut self, now: Instant, id: RequestId, error: ErrorCode) {
         for (sent, broker) in self.close(id) {
-            self.judge(now, sent, broker, Verdict::Refuse(error));
+            self.judge(now, sent, broker, Verdict::refuse(error));
         }
     }
 

@@ -19,13 +19,11 @@ pub(super) enum Verdict {
         log_append_time: i64,
     },
     /// Send it again. `unknown` when it may have been written already.
-    Retry {
-        error: ErrorCode,
-        unknown: bool,
-    },
+    Retry { error: ErrorCode, unknown: bool },
     /// The broker lost track of this producer, or of its sequence: go on under a new epoch.
     NewEpoch,
-    Refuse(ErrorCode),
+    /// For good. `unknown` when it may have been written all the same.
+    Refuse { error: ErrorCode, unknown: bool },
 }
 
 impl Verdict {
@@ -50,7 +48,7 @@ impl Verdict {
             | ErrorCode::UNKNOWN_PRODUCER_ID
             | ErrorCode::INVALID_PRODUCER_EPOCH => Self::NewEpoch,
             // A batch that arrives damaged was damaged here: a retry would only repeat it (rule 39).
-            ErrorCode::CORRUPT_MESSAGE => Self::Refuse(error),
+            ErrorCode::CORRUPT_MESSAGE => Self::refuse(error),
             // The leader has it and its followers may have: it must run to a definite answer.
             ErrorCode::REQUEST_TIMED_OUT | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND => {
                 Self::Retry {
@@ -68,7 +66,18 @@ impl Verdict {
                 error,
                 unknown: base_offset >= 0,
             },
-            error => Self::Refuse(error),
+            // Whatever went wrong there may have gone wrong behind the append.
+            error => Self::Refuse {
+                error,
+                unknown: base_offset >= 0 || error == ErrorCode::UNKNOWN_SERVER_ERROR,
+            },
+        }
+    }
+
+    pub(super) const fn refuse(error: ErrorCode) -> Self {
+        Self::Refuse {
+            error,
+            unknown: false,
         }
     }
 
@@ -316,6 +325,8 @@ impl<B> Partition<B> {
         self.last_error = Some(error);
         if is_unknown(error) {
             self.unknown_since.get_or_insert(now);
+        } else if is_hosts(error) {
+            self.unknown_since = None;
         }
     }
 
@@ -349,10 +360,10 @@ impl<B> Partition<B> {
         if let Some(queued) = self.batches.get_mut(at) {
             queued.in_flight = false;
             queued.possibly_written |= match verdict {
-                Verdict::Retry { unknown, .. } => unknown,
+                Verdict::Retry { unknown, .. } | Verdict::Refuse { unknown, .. } => unknown,
                 // Written, though its turn to be acknowledged has not come.
                 Verdict::Done { .. } => !acts_on,
-                Verdict::NewEpoch | Verdict::Refuse(_) => false,
+                Verdict::NewEpoch => false,
             };
         }
         if !acts_on {
@@ -385,8 +396,10 @@ impl<B> Partition<B> {
                 self.back_off(now, backoff);
                 None
             }
-            Verdict::Refuse(error) if is_too_large(error) && self.may_split() => self.split(),
-            Verdict::Refuse(error) => self.refuse(error, sent.stamp),
+            Verdict::Refuse { error, .. } if is_too_large(error) && self.may_split() => {
+                self.split()
+            }
+            Verdict::Refuse { error, .. } => self.refuse(error, sent.stamp),
         }
     }
 
@@ -604,6 +617,17 @@ impl<B> Partition<B> {
         let events = expiry.into_iter().chain(given_up).chain(self.not_before);
         events.min()
     }
+}
+
+/// Only a broker that hosts the partition says this.
+fn is_hosts(error: ErrorCode) -> bool {
+    matches!(
+        error,
+        ErrorCode::NOT_ENOUGH_REPLICAS
+            | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+            | ErrorCode::REQUEST_TIMED_OUT
+            | ErrorCode::THROTTLING_QUOTA_EXCEEDED
+    )
 }
 
 /// A smaller batch may do.

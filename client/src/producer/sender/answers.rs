@@ -22,6 +22,11 @@ use crate::{
     },
 };
 
+/// What becomes of a batch that no broker was sent.
+pub(super) const ABORTED: Outcome = Outcome::Aborted {
+    possibly_written: false,
+};
+
 impl Sender {
     pub(super) fn handle(&mut self, event: Event) {
         let now = Instant::now().into_std();
@@ -42,8 +47,11 @@ impl Sender {
                 self.machine.handle_response(now, id, |_| Some(done));
             }
             Event::Packed(packed) => {
-                for (slot, batch) in self.packing.ready(*packed) {
-                    self.enter(slot, batch);
+                match self.packing.ready(*packed) {
+                    Ok(ready) => ready
+                        .into_iter()
+                        .for_each(|(slot, batch)| self.enter(slot, batch)),
+                    Err(given_up) => self.finish(given_up.payload, ABORTED, None),
                 }
                 self.run_jobs();
             }

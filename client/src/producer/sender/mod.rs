@@ -12,7 +12,7 @@ use std::{
 
 use ottla_core::{
     cluster::Topology,
-    producer::{self, Batch, Missing, Outcome, Request, RequestId, Slot},
+    producer::{self, Batch, Missing, Outcome, Request, RequestId, Slot, State},
 };
 use ottla_protocol::{
     ErrorCode,
@@ -26,6 +26,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use uuid::Uuid;
+
+use answers::ABORTED;
 
 use super::{
     accumulator::{Accumulator, Filling, Queue},
@@ -58,6 +60,8 @@ pub(super) enum Command {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Open {
     Stays,
+    /// It stays until it can be sent.
+    Lingered,
     Closes,
 }
 
@@ -83,6 +87,8 @@ pub(super) struct Sender {
     loads: Loads,
     /// Partitions whose open batch lingers, by when it has lingered enough.
     lingering: BTreeMap<(StdInstant, Slot), Arc<Queue>>,
+    /// When that is, by partition.
+    due: HashMap<Slot, StdInstant>,
     /// Those that have, and may be filled further until they can be sent; with when it began.
     overdue: BTreeMap<Slot, (StdInstant, Arc<Queue>)>,
     events: JoinSet<Event>,
@@ -110,6 +116,7 @@ impl Sender {
             ids: HashMap::new(),
             loads: Loads::new(settings.adaptive, settings.availability_timeout),
             lingering: BTreeMap::new(),
+            due: HashMap::new(),
             overdue: BTreeMap::new(),
             events: JoinSet::new(),
             outstanding: BTreeMap::new(),
@@ -127,6 +134,10 @@ impl Sender {
             self.collect();
             self.take_overdue(false);
             self.drive();
+            if self.accumulator.memory.is_short() {
+                // What ended just now may have been all that was on its way.
+                self.collect();
+            }
             if self.take_overdue(false) {
                 self.drive();
             }
@@ -193,19 +204,21 @@ impl Sender {
             self.take(queue, Open::Stays);
         }
         let now = Instant::now().into_std();
-        let short = self.is_short();
-        while let Some(entry) = self.lingering.first_entry()
-            && (short || entry.key().0 <= now)
-        {
-            let queue = entry.remove();
-            self.take(queue, Open::Stays);
+        let due = |(at, slot): &&(StdInstant, Slot)| *at <= now || self.is_short(*slot);
+        let due: Vec<_> = self.lingering.keys().filter(due).copied().collect();
+        for key in due {
+            if let Some(queue) = self.lingering.remove(&key) {
+                self.take(queue, Open::Lingered);
+            }
         }
     }
 
-    /// Whether somebody waits for memory that only open batches can give back. Where others are on
-    /// their way, theirs comes back, and what is open had better be filled.
-    fn is_short(&self) -> bool {
-        self.accumulator.memory.is_short() && self.machine.is_idle() && self.packing.is_idle()
+    /// Whether somebody waits for memory, and nothing of this partition is on its way, by whose end
+    /// memory would come back: what is open had better be filled then.
+    fn is_short(&self, slot: Slot) -> bool {
+        self.accumulator.memory.is_short()
+            && !self.packing.holds(slot)
+            && self.machine.state(slot) == Some(State::Idle)
     }
 
     fn take_all(&mut self) {
@@ -213,6 +226,7 @@ impl Sender {
         for queue in std::mem::take(&mut self.lingering).into_values() {
             self.take(queue, Open::Closes);
         }
+        self.due.clear();
         self.take_overdue(true);
     }
 
@@ -245,20 +259,23 @@ impl Sender {
     fn take(&mut self, queue: Arc<Queue>, open: Open) {
         let now = Instant::now().into_std();
         let slot = self.slot(&queue);
+        // What was noted was of the batch before.
+        self.overdue.remove(&slot);
+        if let Some(due) = self.due.remove(&slot) {
+            self.lingering.remove(&(due, slot));
+        }
         let mut taken = Vec::new();
         let stays = queue.take(|_| open == Open::Closes, |filling| taken.push(filling));
         for filling in taken {
             self.hold(slot, filling);
         }
-        let short = self.is_short();
-        match stays.map(|began| (began, began + self.settings.linger)) {
-            Some((began, due)) if short || due <= now => {
-                self.overdue.insert(slot, (began, queue));
-            }
-            Some((_, due)) => {
-                self.lingering.insert((due, slot), queue);
-            }
-            None => {}
+        let Some(began) = stays else { return };
+        let due = began + self.settings.linger;
+        if due <= now || open == Open::Lingered || self.is_short(slot) {
+            self.overdue.insert(slot, (began, queue));
+        } else {
+            self.due.insert(slot, due);
+            self.lingering.insert((due, slot), queue);
         }
     }
 
@@ -378,11 +395,8 @@ impl Sender {
     }
 
     fn abort(&mut self) {
-        let aborted = || Outcome::Aborted {
-            possibly_written: false,
-        };
         for held in self.packing.abort() {
-            self.finish(held.payload, aborted(), None);
+            self.finish(held.payload, ABORTED, None);
         }
         self.machine.abort();
         self.finish_all(&HashMap::new());

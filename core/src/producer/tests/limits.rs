@@ -156,6 +156,41 @@ fn a_topic_that_stays_unknown_is_given_up_with_all_its_batches() {
 }
 
 #[test]
+fn a_topic_whose_leader_answers_is_not_unknown() {
+    let mut s = Script::with_id();
+    s.batch(P, 'a', 1);
+    let began = s.now;
+    let request = s.sent();
+    s.answer(&request, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
+    s.now += SECOND;
+    let request = s.sent();
+    s.answer(&request, ErrorCode::NOT_ENOUGH_REPLICAS, -1);
+    s.now = began + 31 * SECOND;
+    s.machine.handle_timeout(s.now);
+    assert_eq!(s.finished(), []);
+}
+
+#[test]
+fn a_refusal_that_may_have_come_behind_the_append_leaves_its_sequence_open() {
+    for (error, base_offset) in [
+        (ErrorCode::UNKNOWN_SERVER_ERROR, -1),
+        (ErrorCode::INVALID_RECORD, 10),
+    ] {
+        let mut s = Script::with_id();
+        let window = in_flight(&mut s, 1);
+        s.answer(&window[0], error, base_offset);
+        let expected = Outcome::Refused {
+            error,
+            possibly_written: true,
+        };
+        assert_eq!(s.finished(), [('a', expected)]);
+        // Under the same sequence the broker would take the next for a repetition of it.
+        s.batch(P, 'b', 10);
+        assert_eq!(stamps(&s.sent()), [(1, 0)]);
+    }
+}
+
+#[test]
 fn a_topic_that_nobody_has_is_given_up_and_one_without_a_leader_is_not() {
     for (missing, given_up) in [(Missing::Topic, true), (Missing::Leader, false)] {
         let mut s = Script::with_id();
