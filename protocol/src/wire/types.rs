@@ -27,7 +27,12 @@ macro_rules! fixed {
             }
 
             fn decode_many(r: &mut Reader<'_>, n: usize) -> Result<Vec<Self>, DecodeError> {
-                let (values, _) = r.take(n.saturating_mul(size_of::<Self>()))?.as_chunks();
+                let size = n.saturating_mul(size_of::<Self>());
+                if size > r.remaining() {
+                    // One by one, for the error to be at the one that is cut.
+                    return (0..n).map(|_| Self::decode(r)).collect();
+                }
+                let (values, _) = r.take(size)?.as_chunks();
                 Ok(values.iter().map(|value| Self::from_be_bytes(*value)).collect())
             }
         }
