@@ -214,17 +214,18 @@ impl Output {
         Ok(())
     }
 
-    /// `start` is where the frame began: no block refers to what is before.
+    /// `start` is where the frame began: no block refers to what is before. What is at hand is mostly
+    /// enough, and more room is zeroed first.
     fn unpack(&mut self, block: &[u8], header: &Header, start: usize) -> Result<(), Unpack> {
         // No byte stands for more than 255.
         let most = header.block_size.min(256 * block.len() + 64);
         let room = most.min(self.limit - self.at);
-        let (before, after) = self.room(room);
-        let unpacked = if header.has(INDEPENDENT) {
-            decompress_into(block, after)
-        } else {
-            let window = before.len().saturating_sub(WINDOW).max(start);
-            decompress_into_with_dict(block, after, before.get(window..).unwrap_or_default())
+        let at_hand = room.min(self.buf.len() - self.at);
+        let unpacked = match self.unpack_into(at_hand, block, header, start) {
+            Err(DecompressError::OutputTooSmall { .. }) if at_hand < room => {
+                self.unpack_into(room, block, header, start)
+            }
+            done => done,
         };
         match unpacked {
             Ok(n) => {
@@ -234,6 +235,21 @@ impl Output {
             Err(DecompressError::OutputTooSmall { .. }) if room < most => Err(Unpack::TooLarge),
             Err(error) => Err(Unpack::damaged(error)),
         }
+    }
+
+    fn unpack_into(
+        &mut self,
+        room: usize,
+        block: &[u8],
+        header: &Header,
+        start: usize,
+    ) -> Result<usize, DecompressError> {
+        let (before, after) = self.room(room);
+        if header.has(INDEPENDENT) {
+            return decompress_into(block, after);
+        }
+        let window = before.len().saturating_sub(WINDOW).max(start);
+        decompress_into_with_dict(block, after, before.get(window..).unwrap_or_default())
     }
 
     /// What came out so far, and as much room as is asked for.
