@@ -12,7 +12,7 @@ mod target;
 pub use distance::distant;
 pub use kafka::Kafka;
 pub use records::{OwnRecord, expect_records, read, send_all};
-pub use target::{Target, create, delete, patient};
+pub use target::{Target, create, delete, patient, recreate};
 
 /// Makes a test of each behaviour on every kind of cluster.
 #[macro_export]

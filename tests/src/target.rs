@@ -8,9 +8,12 @@ use std::{
 
 use ottla::{
     Client, ClientBuilder,
-    protocol::messages::{
-        CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, DeleteTopicState,
-        DeleteTopicsRequest,
+    protocol::{
+        ErrorCode,
+        messages::{
+            CreatableTopic, CreatableTopicConfig, CreateTopicsRequest, DeleteTopicState,
+            DeleteTopicsRequest,
+        },
     },
 };
 use ottla_broker::Cluster;
@@ -132,6 +135,29 @@ fn fresh_name() -> String {
 
 /// Creates a topic.
 pub async fn create(client: &Client, name: &str, partitions: i32, configs: &[(&str, &str)]) {
+    let code = try_create(client, name, partitions, configs).await;
+    assert!(code.is_ok(), "{name}: {code}");
+}
+
+/// Deletes a topic and creates it again, with one partition.
+pub async fn recreate(client: &Client, name: &str) {
+    delete(client, name).await;
+    loop {
+        match try_create(client, name, 1, &[]).await {
+            ErrorCode::NONE => return,
+            // A topic that is being deleted still exists for a moment.
+            ErrorCode::TOPIC_ALREADY_EXISTS => tokio::task::yield_now().await,
+            other => panic!("{name}: {other}"),
+        }
+    }
+}
+
+async fn try_create(
+    client: &Client,
+    name: &str,
+    partitions: i32,
+    configs: &[(&str, &str)],
+) -> ErrorCode {
     let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
         name: (*name).into(),
         value: Some((*value).into()),
@@ -148,9 +174,8 @@ pub async fn create(client: &Client, name: &str, partitions: i32, configs: &[(&s
         ..CreateTopicsRequest::default()
     };
     let answer = client.request_controller(request).await;
-    for topic in answer.expect("the controller answers").topics {
-        assert!(topic.error_code.is_ok(), "{name}: {}", topic.error_code);
-    }
+    let answer = answer.expect("the controller answers").topics;
+    answer.first().expect("it answers for the topic").error_code
 }
 
 /// Deletes a topic.

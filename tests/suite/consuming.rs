@@ -6,7 +6,7 @@ use ottla::{
     Client, Consumer, ConsumerRecord, ErrorKind, Producer, Reset, Start,
     protocol::{ErrorCode, records::Compression},
 };
-use ottla_tests::{OwnRecord, Target, create, delete, on_every_cluster, read, send_all};
+use ottla_tests::{OwnRecord, Target, create, on_every_cluster, read, recreate, send_all};
 
 on_every_cluster! {
     reading_starts_where_it_is_told_to
@@ -277,10 +277,7 @@ async fn a_topic_that_was_made_anew_is_told_and_not_read_from_the_old_offset(tar
     let mut consumer = consumer(&client, &topic, Start::Earliest).await;
     read(&mut consumer, 10).await;
     let other = target.client().await;
-    delete(&other, &topic).await;
-    while let Err(error) = try_create(&other, &topic).await {
-        assert_eq!(error, ErrorCode::TOPIC_ALREADY_EXISTS);
-    }
+    recreate(&other, &topic).await;
     fill(&target.client().await, &topic, 1, 100..120).await;
     let error = loop {
         match consumer.recv().await {
@@ -295,28 +292,6 @@ async fn a_topic_that_was_made_anew_is_told_and_not_read_from_the_old_offset(tar
         .seek(&topic, 0, Start::Earliest)
         .expect("it is assigned");
     assert_eq!(number(&read(&mut consumer, 1).await[0]), 100);
-}
-
-/// A topic that is being deleted still exists for a moment.
-async fn try_create(client: &Client, topic: &str) -> Result<(), ErrorCode> {
-    use ottla::protocol::messages::{CreatableTopic, CreateTopicsRequest};
-    let request = CreateTopicsRequest {
-        topics: vec![CreatableTopic {
-            name: topic.into(),
-            num_partitions: 1,
-            replication_factor: -1,
-            ..CreatableTopic::default()
-        }],
-        ..CreateTopicsRequest::default()
-    };
-    let answer = client
-        .request_controller(request)
-        .await
-        .expect("it answers");
-    match answer.topics.first().map(|t| t.error_code) {
-        Some(ErrorCode::NONE) => Ok(()),
-        code => Err(code.expect("it answers for the topic")),
-    }
 }
 
 async fn what_is_assigned_must_exist(target: Target) {

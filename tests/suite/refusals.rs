@@ -14,7 +14,7 @@ use ottla::{
     },
 };
 use ottla_broker::{Action, Cluster};
-use ottla_tests::{OwnRecord, Target, create, delete, on_every_cluster, read, send_all};
+use ottla_tests::{OwnRecord, Target, create, delete, on_every_cluster, read, recreate, send_all};
 use tokio::time::Instant;
 
 on_every_cluster! {
@@ -141,8 +141,7 @@ async fn a_topic_that_was_made_anew_takes_records_again(target: Target) {
         .expect("the defaults are fine");
     let offsets = send_all(&producer, &topic, &[OwnRecord::value(0, "old")]).await;
     assert_eq!(offsets, [0]);
-    delete(&client, &topic).await;
-    create_when_gone(&client, &topic).await;
+    recreate(&client, &topic).await;
     let mut written = Vec::new();
     for n in 0..50 {
         let delivery = send(&producer, &topic, n.to_string().as_bytes()).await;
@@ -151,30 +150,6 @@ async fn a_topic_that_was_made_anew_takes_records_again(target: Target) {
     assert!(written.into_iter().eq(0..50));
     let new: Vec<_> = (0..50).map(|n: u8| n.to_string().into_bytes()).collect();
     assert_eq!(values(&target.client().await, &topic, 50).await, new);
-}
-
-/// Brokers take a while to forget a topic.
-async fn create_when_gone(client: &Client, topic: &str) {
-    use ottla::protocol::messages::{CreatableTopic, CreateTopicsRequest};
-    loop {
-        let request = CreateTopicsRequest {
-            topics: vec![CreatableTopic {
-                name: topic.into(),
-                num_partitions: 1,
-                replication_factor: -1,
-                ..CreatableTopic::default()
-            }],
-            timeout_ms: 20_000,
-            ..CreateTopicsRequest::default()
-        };
-        let answer = client.request_controller(request).await;
-        let answer = answer.expect("the controller answers");
-        match answer.topics[0].error_code {
-            ErrorCode::NONE => return,
-            ErrorCode::TOPIC_ALREADY_EXISTS => tokio::task::yield_now().await,
-            other => panic!("{topic}: {other}"),
-        }
-    }
 }
 
 async fn records_of_a_topic_that_is_gone_fail_within_the_limit(target: Target) {

@@ -30,14 +30,10 @@ pub(super) const ABORTED: Outcome = Outcome::Aborted {
 impl Sender {
     pub(super) fn handle(&mut self, event: Event) {
         let now = Instant::now().into_std();
-        if let Event::Produced(id, _, Ok(_)) | Event::Written(id, Ok(())) = &event
-            && let Some(broker) = self.machine.broker(*id)
-        {
-            self.loads.answered(broker);
-        }
         match event {
             Event::ProducerId(answer) => self.machine.handle_identity(now, answer),
             Event::Written(id, Ok(())) => {
+                self.heard_from(now, id, 0);
                 let done = Answer {
                     error: ErrorCode::NONE,
                     base_offset: -1,
@@ -55,14 +51,11 @@ impl Sender {
                 }
                 self.run_jobs();
             }
-            Event::Produced(id, broker, Ok(response)) => {
-                if let Ok(pause @ 1..) = u64::try_from(response.throttle_time_ms) {
-                    let until = now + Duration::from_millis(pause);
-                    self.machine.handle_throttle(broker, until);
-                }
+            Event::Produced(id, Ok(response)) => {
+                self.heard_from(now, id, response.throttle_time_ms);
                 self.answered(now, id, &response);
             }
-            Event::Produced(id, _, Err(error)) | Event::Written(id, Err(error)) => {
+            Event::Produced(id, Err(error)) | Event::Written(id, Err(error)) => {
                 tracing::debug!(%error, "a produce request got no answer");
                 match error.kind() {
                     // No retry would change these.
@@ -74,6 +67,18 @@ impl Sender {
                     _ => self.machine.handle_lost(now, id, error.possibly_written()),
                 }
             }
+        }
+    }
+
+    /// A broker is there, and perhaps asks for a pause.
+    fn heard_from(&mut self, now: StdInstant, id: RequestId, throttle_time_ms: i32) {
+        let Some(broker) = self.machine.broker(id) else {
+            return;
+        };
+        self.loads.answered(broker);
+        if let Ok(pause @ 1..) = u64::try_from(throttle_time_ms) {
+            let until = now + Duration::from_millis(pause);
+            self.machine.handle_throttle(broker, until);
         }
     }
 

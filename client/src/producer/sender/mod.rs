@@ -67,8 +67,7 @@ enum Open {
 
 /// What came back to the task.
 enum Event {
-    /// From this broker.
-    Produced(RequestId, i32, Result<ProduceResponse, Error>),
+    Produced(RequestId, Result<ProduceResponse, Error>),
     /// A request with `acks=0` was written.
     Written(RequestId, Result<(), Error>),
     ProducerId(Result<(i64, i16), ErrorCode>),
@@ -204,8 +203,12 @@ impl Sender {
             self.take(queue, Open::Stays);
         }
         let now = Instant::now().into_std();
-        let due = |(at, slot): &&(StdInstant, Slot)| *at <= now || self.is_short(*slot);
-        let due: Vec<_> = self.lingering.keys().filter(due).copied().collect();
+        let short = self.accumulator.memory.is_short();
+        let keys = self.lingering.keys().copied();
+        let due: Vec<_> = keys
+            .take_while(|(at, _)| short || *at <= now)
+            .filter(|(at, slot)| *at <= now || self.is_short(*slot))
+            .collect();
         for key in due {
             if let Some(queue) = self.lingering.remove(&key) {
                 self.take(queue, Open::Lingered);
@@ -233,6 +236,9 @@ impl Sender {
     /// Takes the open batches that have lingered and would be sent at once, or are out of time; any
     /// other is filled further until its turn comes.
     fn take_overdue(&mut self, all: bool) -> bool {
+        if self.overdue.is_empty() {
+            return false;
+        }
         let now = Instant::now().into_std();
         let (topology, timeout) = (self.client.topology(), self.settings.delivery_timeout);
         let goes = |slot: &Slot, began: StdInstant| {
@@ -489,17 +495,16 @@ impl Sender {
             timeout_ms: as_millis(timeout),
             topic_data,
         });
-        let (id, broker) = (request.id, request.broker);
-        let link = self.client.link(broker, Use::Produce);
+        let (id, link) = (request.id, self.client.link(request.broker, Use::Produce));
         let sending = async move {
             let link = match link {
                 Ok(link) => link,
-                Err(error) => return Event::Produced(id, broker, Err(error)),
+                Err(error) => return Event::Produced(id, Err(error)),
             };
             if acks == Acks::None {
                 return Event::Written(id, link.send_unanswered(message, cap, timeout).await);
             }
-            Event::Produced(id, broker, link.request(message, cap, timeout).await)
+            Event::Produced(id, link.request(message, cap, timeout).await)
         };
         self.spawn_in_order(sending);
     }
