@@ -481,7 +481,7 @@ impl Client {
             let error = snapshot.topology.errors.get(topic?);
             error.map(|e| e.code.to_string())
         };
-        let last = snapshot.trouble.clone().or_else(unknown);
+        let last = snapshot.trouble().or_else(unknown);
         let after_ms = (deadline - started).as_micros().div_ceil(1000);
         Err(Error::new(ErrorKind::Timeout { after_ms, last }, doing()))
     }

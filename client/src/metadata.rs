@@ -47,8 +47,21 @@ pub(crate) struct Snapshot {
     pub(crate) topology: Arc<Topology>,
     /// How many answers there were.
     pub(crate) answers: u64,
-    /// Why the last attempt failed, or what the current one waits for.
-    pub(crate) trouble: Option<String>,
+    /// Why the last attempt failed.
+    failure: Option<String>,
+    /// Who is asked now, and has not answered yet.
+    asked: Option<Address>,
+}
+
+impl Snapshot {
+    /// Why there is no answer: what was wrong last, and who is waited for.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        let silent = |address| format!("no answer from {address} yet");
+        match (&self.failure, &self.asked) {
+            (Some(failure), Some(asked)) => Some(format!("{failure}; then {}", silent(asked))),
+            (failure, asked) => failure.clone().or_else(|| asked.as_ref().map(silent)),
+        }
+    }
 }
 
 /// A handle to the task. Dropping it ends the task.
@@ -79,7 +92,8 @@ impl Metadata {
         let (publish, snapshot) = watch::channel(Snapshot {
             topology,
             answers: 0,
-            trouble: None,
+            failure: None,
+            asked: None,
         });
         let task = Task {
             cluster,
@@ -208,7 +222,7 @@ impl Task {
     async fn refresh(&mut self, queue: &mut mpsc::Receiver<Wish>) {
         for address in self.candidates() {
             self.publish
-                .send_modify(|s| s.trouble = Some(format!("no answer from {address} yet")));
+                .send_modify(|s| s.asked = Some(address.clone()));
             let request = Arc::new(self.request());
             let link = self.brokers.link(&address, Use::General);
             let asked = link.request(request, i16::MAX, self.timeout);
@@ -224,8 +238,10 @@ impl Task {
                 Ok(answer) => return self.take(&answer),
                 Err(error) => {
                     tracing::debug!(broker = %address, %error, "no metadata");
-                    self.publish
-                        .send_modify(|s| s.trouble = Some(error.to_string()));
+                    self.publish.send_modify(|s| {
+                        s.failure = Some(error.to_string());
+                        s.asked = None;
+                    });
                 }
             }
         }
@@ -247,7 +263,8 @@ impl Task {
         self.publish.send_modify(|s| {
             s.topology = topology;
             s.answers += 1;
-            s.trouble = None;
+            s.failure = None;
+            s.asked = None;
         });
     }
 

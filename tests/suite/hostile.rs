@@ -108,6 +108,31 @@ async fn a_port_that_closes_at_once_is_told_from_one_that_is_not_there() {
     );
 }
 
+/// However the time runs out: what was wrong before is not forgotten for an attempt that still waits.
+#[tokio::test]
+async fn a_broker_that_closes_and_then_is_silent_is_said_to_have_closed() {
+    let listener = TcpListener::bind("127.0.0.1:0")
+        .await
+        .expect("a port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    tokio::spawn(async move {
+        // One attempt takes three connections, as an old broker might close the first ones.
+        for _ in 0..4 {
+            drop(listener.accept().await);
+        }
+        let mut silent = Vec::new();
+        while let Ok(connection) = listener.accept().await {
+            silent.push(connection);
+        }
+    });
+    let error = refusal(&address).await.to_string();
+    assert!(
+        error.contains("closed the connection") || error.contains("reset"),
+        "{error}"
+    );
+    assert!(error.contains("no answer"), "{error}");
+}
+
 #[tokio::test]
 async fn a_length_of_two_gibibytes_is_not_believed() {
     let address = peer(frame(i32::MAX, 0, b"")).await;
@@ -146,8 +171,11 @@ async fn an_answer_to_another_request_is_not_taken() {
 async fn noise_is_an_error() {
     let byte = |i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8;
     let noise: Vec<u8> = (0..1000).map(byte).collect();
-    for skip in 0..20 {
-        let address = peer(noise[skip * 40..].to_vec()).await;
-        refusal(&address).await;
+    let refusals = (0..20).map(|skip| {
+        let noise = noise[skip * 40..].to_vec();
+        tokio::spawn(async move { refusal(&peer(noise).await).await })
+    });
+    for refusal in refusals.collect::<Vec<_>>() {
+        refusal.await.expect("it is refused");
     }
 }
