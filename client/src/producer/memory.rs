@@ -11,14 +11,20 @@ use tokio::sync::Semaphore;
 /// The unit of the budget in bytes, and the size a batch starts with.
 pub(super) const PAGE: usize = 16 * 1024;
 
+/// The most that lies ready beside the budget.
+const MAX_SPARE: usize = 1 << 20;
+
 /// `buffer.memory` as pages, and the buffers that came back. A fresh buffer costs page faults that
-/// a used one does not. Batches and buffers that lie ready stay within the budget together.
+/// a used one does not. Batches and buffers that lie ready stay within the budget together,
+/// but for the spare ones that compression needs.
 #[derive(Debug)]
 pub(super) struct Memory {
     pages: Semaphore,
     total: usize,
     /// The pages of a whole batch.
     batch: u32,
+    /// Bytes that may lie ready beside the budget: what compression goes into has no pages.
+    spare: usize,
     /// Senders that wait for pages.
     waiting: AtomicUsize,
     free: Mutex<Free>,
@@ -33,12 +39,15 @@ struct Free {
 }
 
 impl Memory {
-    pub(super) fn new(bytes: usize, batch_size: usize) -> Self {
+    /// `packers` batches may be compressed at a time.
+    pub(super) fn new(bytes: usize, batch_size: usize, packers: usize) -> Self {
         let total = (bytes / PAGE).clamp(1, Semaphore::MAX_PERMITS.min(u32::MAX as usize));
+        let batch = batch_size.div_ceil(PAGE).clamp(1, total);
         Self {
             pages: Semaphore::new(total),
             total,
-            batch: batch_size.div_ceil(PAGE).clamp(1, total) as u32,
+            batch: batch as u32,
+            spare: (packers * batch * PAGE).min(MAX_SPARE),
             waiting: AtomicUsize::new(0),
             free: Mutex::default(),
         }
@@ -93,7 +102,7 @@ impl Memory {
             return buffer;
         }
         // What is new must not come on top of what lies ready.
-        free.trim(self.pages.available_permits() * PAGE);
+        free.trim(self.pages.available_permits() * PAGE + self.spare);
         drop(free);
         vec![0; pages as usize * PAGE]
     }
@@ -101,18 +110,21 @@ impl Memory {
     /// Keeps a buffer for the next batch, if there is room for it beside what is in use. `pages` are
     /// those that are given back with it.
     pub(super) fn keep(&self, buffer: Vec<u8>, pages: u32) {
-        let room = (self.pages.available_permits() + pages as usize) * PAGE;
         let size = buffer.capacity();
         let whole = self.batch as usize * PAGE;
+        let room = (self.pages.available_permits() + pages as usize) * PAGE + self.spare;
+        if size > room || size != PAGE && size != whole {
+            return;
+        }
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        let class = match size {
-            _ if free.bytes + size > room => return,
-            PAGE => &mut free.small,
-            size if size == whole => &mut free.large,
-            _ => return,
-        };
-        class.push(buffer);
+        // The one that was used last is the one to keep: the next batch is likely as large.
+        free.trim(room - size);
         free.bytes += size;
+        if size == PAGE {
+            free.small.push(buffer);
+        } else {
+            free.large.push(buffer);
+        }
     }
 
     #[cfg(test)]
@@ -187,7 +199,7 @@ mod tests {
 
     #[test]
     fn buffers_in_use_and_ready_stay_within_the_budget() {
-        let memory = Memory::new(10 * PAGE, 4 * PAGE);
+        let memory = Memory::new(10 * PAGE, 4 * PAGE, 0);
         assert!(memory.try_take(4) && memory.try_take(4));
         let buffers = [memory.buffer(4), memory.buffer(4)];
         for buffer in buffers {
@@ -210,8 +222,30 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_that_comes_back_to_a_full_budget_takes_the_place_of_older_ones() {
+        let memory = Memory::new(4 * PAGE, 4 * PAGE, 0);
+        memory.keep(vec![0; PAGE], 0);
+        assert!(memory.try_take(4));
+        memory.keep(vec![1; 4 * PAGE], 4);
+        assert_eq!(memory.ready(), 4 * PAGE);
+        assert_eq!(memory.buffer(4), vec![1; 4 * PAGE], "used again");
+    }
+
+    #[test]
+    fn what_was_compressed_from_is_what_the_next_is_compressed_into() {
+        let memory = Memory::new(4 * PAGE, 4 * PAGE, 1);
+        assert!(memory.try_take(4));
+        let filled = memory.buffer(4);
+        drop(memory.buffer(4));
+        memory.keep(filled, 0);
+        assert_eq!(memory.ready(), 4 * PAGE, "though all pages are taken");
+        memory.keep(vec![0; 4 * PAGE], 0);
+        assert_eq!(memory.ready(), 4 * PAGE, "one for each that compresses");
+    }
+
+    #[test]
     fn a_buffer_of_an_odd_size_is_not_kept() {
-        let memory = Memory::new(10 * PAGE, 4 * PAGE);
+        let memory = Memory::new(10 * PAGE, 4 * PAGE, 0);
         memory.keep(vec![0; 5 * PAGE], 0);
         memory.keep(Vec::new(), 0);
         assert_eq!(memory.ready(), 0);

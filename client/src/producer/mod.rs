@@ -180,7 +180,11 @@ impl ProducerBuilder {
         } = self;
         settings.check()?;
         settings.batch_size = settings.batch_size.min(settings.max_request_size);
-        let memory = Arc::new(Memory::new(settings.buffer_memory, settings.batch_size));
+        let memory = Arc::new(Memory::new(
+            settings.buffer_memory,
+            settings.batch_size,
+            settings.packers(),
+        ));
         let accumulator = Arc::new(Accumulator::new(
             memory,
             settings.batch_size,

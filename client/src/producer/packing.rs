@@ -5,7 +5,6 @@ use std::{
     collections::{HashMap, VecDeque},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
-    thread::available_parallelism,
 };
 
 use ottla_core::producer::{Batch, Slot};
@@ -97,7 +96,7 @@ impl Packing {
                 zstd: settings.zstd_level,
             },
             compressors: Vec::new(),
-            free: available_parallelism().map_or(1, usize::from),
+            free: settings.packers(),
             waiting: VecDeque::new(),
             queues: HashMap::new(),
             next: 0,

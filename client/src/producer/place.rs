@@ -187,7 +187,7 @@ mod tests {
     const BATCH: usize = 1000;
 
     fn accumulator() -> Accumulator {
-        let memory = Arc::new(Memory::new(1 << 24, BATCH));
+        let memory = Arc::new(Memory::new(1 << 24, BATCH, 0));
         Accumulator::new(memory, BATCH, Seeds::from(1))
     }
 

@@ -1,6 +1,6 @@
 //! How a producer behaves, by the names of the Java client.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, thread::available_parallelism, time::Duration};
 
 use ottla_protocol::records::Compression;
 
@@ -128,6 +128,15 @@ impl Settings {
             None if self.ignore_keys => Arc::new(Partitioning::Random),
             None => Arc::new(Partitioning::default()),
         }
+    }
+
+    /// How many batches are compressed at a time: one for each core, none without compression.
+    pub(super) fn packers(&self) -> usize {
+        let mut all = self.topic_compression.values().chain([&self.compression]);
+        if all.all(|compression| *compression == Compression::None) {
+            return 0;
+        }
+        available_parallelism().map_or(1, usize::from)
     }
 
     /// Asked for, or not forbidden and possible.
