@@ -10,26 +10,24 @@ use std::{
     time::Instant,
 };
 
-use arc_swap::{ArcSwap, Guard};
 use ottla_core::cluster::Topic;
 use ottla_protocol::records::{BatchBuilder, NewRecord};
-use rustc_hash::FxHashMap;
 use tokio::{sync::Notify, time};
 
 use super::{
     load::{Load, Standing},
     memory::{Memory, PAGE},
     place::{Place, TopicQueue},
-    record::{Completion, Delivery},
+    record::{self, Completion, Delivery},
+    topics::Topics,
 };
 use crate::seeds::Seeds;
 
 /// The open batches of all partitions.
 #[derive(Debug)]
 pub(super) struct Accumulator {
-    topics: ArcSwap<Topics>,
-    /// Held by whoever changes them.
-    changing: Mutex<()>,
+    topics: Topics,
+    changing: Mutex<Changing>,
     pub(super) memory: Arc<Memory>,
     batch_size: usize,
     seeds: Seeds,
@@ -40,22 +38,10 @@ pub(super) struct Accumulator {
     pub(super) wake: Notify,
 }
 
-/// The topics at one moment; changes make another.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Topics {
-    by_name: FxHashMap<Arc<str>, Arc<TopicQueue>>,
+/// Held by whoever makes topics, makes them larger or smaller, or closes them.
+#[derive(Debug, Default)]
+struct Changing {
     closed: bool,
-}
-
-impl Topics {
-    #[inline]
-    pub(super) fn get(&self, name: &str) -> Option<&Arc<TopicQueue>> {
-        self.by_name.get(name)
-    }
-
-    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
-        self.by_name.values().flat_map(|topic| topic.all())
-    }
 }
 
 /// One partition's open and full batches.
@@ -87,10 +73,10 @@ pub(super) struct Filling {
     pub(super) pages: u32,
 }
 
-/// What became of an attempt to append.
-pub(super) enum Appended {
-    Done(Delivery),
-    /// Memory must be taken first; nothing was appended.
+/// Why nothing was appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Obstacle {
+    /// So much memory must be taken first.
     NeedsPages(u32),
     /// The producer is closed (rule 42).
     Closed,
@@ -98,7 +84,7 @@ pub(super) enum Appended {
 
 impl Accumulator {
     pub(super) fn new(memory: Arc<Memory>, batch_size: usize, seeds: Seeds) -> Self {
-        let (topics, changing, news) = (ArcSwap::default(), Mutex::default(), Mutex::default());
+        let (topics, changing, news) = (Topics::default(), Mutex::default(), Mutex::default());
         Self {
             topics,
             changing,
@@ -111,45 +97,31 @@ impl Accumulator {
         }
     }
 
-    /// The topics as they are now, without a lock; not to be kept across a wait.
+    /// A topic that was added before; no lock is taken.
     #[inline]
-    pub(super) fn topics(&self) -> Guard<Arc<Topics>> {
-        self.topics.load()
+    pub(super) fn topic(&self, name: &str) -> Option<&TopicQueue> {
+        self.topics.get(name)
     }
 
-    fn change(&self, change: impl FnOnce(&mut Topics)) {
-        let mut topics = Topics::clone(&self.topics.load());
-        change(&mut topics);
-        self.topics.store(Arc::new(topics));
+    fn changing(&self) -> MutexGuard<'_, Changing> {
+        self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay: a
     /// partition never has two.
-    pub(super) fn add_topic(&self, topic: &Topic) -> Arc<TopicQueue> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let topics = self.topics.load();
-        let before = topics.get(&topic.name);
-        let mut partitions = before.map_or_else(Vec::new, |t| t.all().to_vec());
-        let known = partitions.len();
-        for (n, partition) in topic.partitions.iter().enumerate().skip(known) {
-            let state = Mutex::new(State {
-                closed: topics.closed,
-                ..State::default()
-            });
-            partitions.push(Arc::new(Queue {
-                topic: topic.name.clone(),
-                partition: n as i32,
-                load: Load::new(Standing::of(partition)),
-                state,
-            }));
-        }
-        let queue = Arc::new(match before {
-            Some(before) => before.with(partitions, topic.partitions.len()),
-            None => TopicQueue::new(partitions, self.batch_size, self.seeds.clone()),
+    pub(super) fn add_topic(&self, topic: &Topic) -> &TopicQueue {
+        let changing = self.changing();
+        let new = |at: usize| {
+            let partition = topic.partitions.get(at);
+            let standing = partition.map_or(Standing::Leaderless, Standing::of);
+            Arc::new(Queue::new(&topic.name, at, standing, changing.closed))
+        };
+        let count = topic.partitions.len();
+        let queue = self.topics.get_or_add(&topic.name, || {
+            let partitions = (0..count).map(new).collect();
+            TopicQueue::new(partitions, self.batch_size, self.seeds.clone())
         });
-        self.change(|topics| {
-            topics.by_name.insert(topic.name.clone(), queue.clone());
-        });
+        queue.resize(count, new);
         self.changed.store(true, Ordering::Release);
         queue
     }
@@ -157,16 +129,11 @@ impl Accumulator {
     /// Takes in topics whose partitions are more, or fewer, than when they were added.
     pub(super) fn resize(&self, topology: &ottla_core::cluster::Topology) {
         self.changed.store(true, Ordering::Release);
-        let resized: Vec<_> = {
-            let topics = self.topics();
-            let changed = |(name, queue): (&Arc<str>, &Arc<TopicQueue>)| {
-                let topic = topology.topic(name)?;
-                (topic.partitions.len() != queue.there().len()).then(|| topic.clone())
-            };
-            topics.by_name.iter().filter_map(changed).collect()
-        };
-        for topic in resized {
-            self.add_topic(&topic);
+        for (name, queue) in self.topics.iter() {
+            let topic = topology.topic(name);
+            if let Some(topic) = topic.filter(|t| t.partitions.len() != queue.count()) {
+                self.add_topic(topic);
+            }
         }
     }
 
@@ -177,19 +144,24 @@ impl Accumulator {
 
     /// Says of each partition how it stands.
     pub(super) fn judge(&self, standing: impl Fn(&Queue) -> Standing) {
-        for queue in self.topics().queues() {
+        for queue in self.queues() {
             queue.load.set_standing(standing(queue));
         }
     }
 
+    fn queues(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.topics.iter().flat_map(|(_, topic)| topic.all())
+    }
+
     /// Appends a record to its partition's batch. `pages` were taken from the budget before; what is
     /// not needed of them goes back.
+    #[inline]
     pub(super) fn append(
         &self,
         mut place: Place<'_>,
         record: &NewRecord<'_>,
         pages: u32,
-    ) -> Appended {
+    ) -> Result<Delivery, Obstacle> {
         loop {
             let mut state = place.queue.lock();
             if let Some((delivery, size)) = self.append_to_open(&mut state, record) {
@@ -198,7 +170,7 @@ impl Accumulator {
                     self.memory.give_back(pages);
                 }
                 place.give(size);
-                return Appended::Done(delivery);
+                return Ok(delivery);
             }
             match place.next(record) {
                 Some(next) => {
@@ -262,10 +234,10 @@ impl Accumulator {
         place: Place<'_>,
         record: &NewRecord<'_>,
         pages: u32,
-    ) -> Appended {
+    ) -> Result<Delivery, Obstacle> {
         if state.closed {
             self.memory.give_back(pages);
-            return Appended::Closed;
+            return Err(Obstacle::Closed);
         }
         let queue = place.queue;
         self.close_open(&mut state, queue);
@@ -277,7 +249,7 @@ impl Accumulator {
         } else {
             self.memory.give_back(pages);
             if !self.memory.try_take(needed) {
-                return Appended::NeedsPages(needed);
+                return Err(Obstacle::NeedsPages(needed));
             }
         }
         let limit = (needed as usize * PAGE).min(self.batch_size);
@@ -294,7 +266,7 @@ impl Accumulator {
         self.announce(&mut state, queue);
         drop(state);
         place.give(size);
-        Appended::Done(delivery)
+        Ok(delivery)
     }
 
     /// Waits for memory, for which nothing lingers any more.
@@ -329,15 +301,26 @@ impl Accumulator {
 
     /// No record is taken any more; what is open can still be taken out.
     pub(super) fn close(&self) {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.change(|topics| topics.closed = true);
-        for queue in self.topics().queues() {
+        self.changing().closed = true;
+        for queue in self.queues() {
             queue.lock().closed = true;
         }
     }
 }
 
 impl Queue {
+    fn new(topic: &Arc<str>, at: usize, standing: Standing, closed: bool) -> Self {
+        Self {
+            topic: topic.clone(),
+            partition: at as i32,
+            load: Load::new(standing),
+            state: Mutex::new(State {
+                closed,
+                ..State::default()
+            }),
+        }
+    }
+
     /// Its index among the partitions of its topic.
     pub(super) const fn at(&self) -> usize {
         self.partition as usize
@@ -376,7 +359,7 @@ impl Filling {
         Delivery {
             batch: self.completion.clone(),
             index,
-            waiting_at: None,
+            waiting_at: record::NOWHERE,
             timestamp,
         }
     }

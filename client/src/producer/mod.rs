@@ -15,6 +15,7 @@ mod record;
 mod sender;
 mod settings;
 mod sticky;
+mod topics;
 
 use std::{
     sync::Arc,
@@ -32,9 +33,9 @@ pub use partitioner::{Choice, Partitioner, Partitioning};
 pub use record::{Delivery, Record, RecordMetadata};
 pub use settings::Acks;
 
-use accumulator::{Accumulator, Appended};
+use accumulator::{Accumulator, Obstacle};
 use memory::Memory;
-use place::{OwnedPlace, Place, TopicQueue};
+use place::{Place, TopicQueue};
 use sender::{Command, Sender};
 use settings::Settings;
 
@@ -227,10 +228,10 @@ impl Producer {
     /// was no room in time, or the producer is closed.
     pub async fn send(&self, record: Record<'_>) -> Result<Delivery> {
         let new = self.new_record(&record)?;
-        match self.append(&record, &new)? {
-            Attempt::Done(delivery) => Ok(delivery),
+        match self.append(&record, &new) {
+            Ok(delivery) => Ok(delivery),
             // Apart, so that the future is small where nothing is waited for.
-            waiting => Box::pin(self.wait_and_append(&record, &new, waiting)).await,
+            Err(hindered) => Box::pin(self.wait_and_append(&record, &new, *hindered)).await,
         }
     }
 
@@ -242,30 +243,43 @@ impl Producer {
     /// known soon after, if there is such a topic.
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery> {
         let new = self.new_record(&record)?;
-        let mut attempt = self.append(&record, &new)?;
-        if matches!(attempt, Attempt::NeedsTopic) && self.knows_topic(record.topic) {
-            attempt = self.append(&record, &new)?;
+        let mut appended = self.append(&record, &new);
+        if matches!(
+            appended.as_ref().map_err(|e| &**e),
+            Err(Hindered::NeedsTopic)
+        ) && self.knows_topic(record.topic)
+        {
+            appended = self.append(&record, &new);
         }
-        match attempt {
-            Attempt::Done(delivery) => Ok(delivery),
-            Attempt::NeedsTopic => Err(Error::new(ErrorKind::TopicNotKnown, sending(&record))),
-            Attempt::NeedsPages(..) => Err(Error::new(ErrorKind::BufferFull, sending(&record))),
-        }
+        appended.map_err(|hindered| match *hindered {
+            Hindered::NeedsTopic => Error::new(ErrorKind::TopicNotKnown, sending(&record)),
+            Hindered::NeedsPages(..) => Error::new(ErrorKind::BufferFull, sending(&record)),
+            Hindered::Failed(error) => error,
+        })
     }
 
     /// Appends a record to its partition's batch, if nothing must be waited for.
     #[inline]
-    fn append(&self, record: &Record<'_>, new: &NewRecord<'_>) -> Result<Attempt> {
-        let topics = self.shared.accumulator.topics();
-        let Some(topic) = topics.get(record.topic) else {
-            return Ok(Attempt::NeedsTopic);
+    fn append(
+        &self,
+        record: &Record<'_>,
+        new: &NewRecord<'_>,
+    ) -> std::result::Result<Delivery, Box<Hindered<'_>>> {
+        let Some(topic) = self.shared.accumulator.topic(record.topic) else {
+            return Err(Box::new(Hindered::NeedsTopic));
         };
-        let place = self.place(topic, record)?;
-        match self.shared.accumulator.append(place, new, 0) {
-            Appended::Done(delivery) => Ok(Attempt::Done(delivery)),
-            Appended::NeedsPages(pages) => Ok(Attempt::NeedsPages(place.kept(topic), pages)),
-            Appended::Closed => Err(closed(record)),
-        }
+        let Some(place) = topic.choose(record, &*self.shared.partitioner) else {
+            return Err(Box::new(Hindered::Failed(no_such_partition(record, topic))));
+        };
+        self.shared
+            .accumulator
+            .append(place, new, 0)
+            .map_err(|obstacle| {
+                Box::new(match obstacle {
+                    Obstacle::NeedsPages(pages) => Hindered::NeedsPages(place, pages),
+                    Obstacle::Closed => Hindered::Failed(closed(record)),
+                })
+            })
     }
 
     #[inline]
@@ -296,15 +310,6 @@ impl Producer {
         Ok(new)
     }
 
-    #[inline]
-    fn place<'a>(&self, topic: &'a TopicQueue, record: &Record<'_>) -> Result<Place<'a>> {
-        let place = topic.choose(record, &*self.shared.partitioner);
-        place.ok_or_else(|| {
-            let partitions = topic.there().len();
-            Error::new(ErrorKind::NoSuchPartition { partitions }, sending(record))
-        })
-    }
-
     /// Whether the client knows the topic; else it is asked for.
     fn knows_topic(&self, name: &str) -> bool {
         let client = &self.shared.client;
@@ -321,24 +326,27 @@ impl Producer {
         &self,
         record: &Record<'_>,
         new: &NewRecord<'_>,
-        mut attempt: Attempt,
+        mut hindered: Hindered<'_>,
     ) -> Result<Delivery> {
         let deadline = Instant::now() + self.shared.settings.max_block;
-        if matches!(attempt, Attempt::NeedsTopic) {
+        if matches!(hindered, Hindered::NeedsTopic) {
             let topic = self.shared.client.topic_by(record.topic, deadline).await?;
             self.shared.accumulator.add_topic(&topic);
-            attempt = self.append(record, new)?;
+            hindered = match self.append(record, new) {
+                Ok(delivery) => return Ok(delivery),
+                Err(hindered) => *hindered,
+            };
         }
-        match attempt {
-            Attempt::Done(delivery) => Ok(delivery),
-            Attempt::NeedsPages(place, pages) => {
-                let taken = self.append_with_pages(record, new, &place, pages);
+        match hindered {
+            Hindered::NeedsPages(place, pages) => {
+                let taken = self.append_with_pages(record, new, place, pages);
                 timeout_at(deadline, taken)
                     .await
                     .unwrap_or_else(|_| Err(self.no_room(record)))
             }
+            Hindered::Failed(error) => Err(error),
             // Once it was added, a topic stays.
-            Attempt::NeedsTopic => Err(Error::new(ErrorKind::TopicNotKnown, sending(record))),
+            Hindered::NeedsTopic => Err(Error::new(ErrorKind::TopicNotKnown, sending(record))),
         }
     }
 
@@ -346,20 +354,16 @@ impl Producer {
         &self,
         record: &Record<'_>,
         new: &NewRecord<'_>,
-        place: &OwnedPlace,
+        place: Place<'_>,
         mut pages: u32,
     ) -> Result<Delivery> {
         let accumulator = &self.shared.accumulator;
         loop {
             accumulator.take_pages(pages).await;
-            let Some(place) = place.get() else {
-                accumulator.memory.give_back(pages);
-                return Err(closed(record));
-            };
             match accumulator.append(place, new, pages) {
-                Appended::Done(delivery) => return Ok(delivery),
-                Appended::NeedsPages(more) => pages = more,
-                Appended::Closed => return Err(closed(record)),
+                Ok(delivery) => return Ok(delivery),
+                Err(Obstacle::NeedsPages(more)) => pages = more,
+                Err(Obstacle::Closed) => return Err(closed(record)),
             }
         }
     }
@@ -413,13 +417,14 @@ impl Producer {
     }
 }
 
-/// What came of an attempt to append without waiting.
-enum Attempt {
-    Done(Delivery),
+/// Why a record was not appended at once. Boxed where it is returned, so that a delivery is handed on
+/// in registers' worth of space.
+enum Hindered<'a> {
     /// Nothing is known of the topic yet.
     NeedsTopic,
     /// So much memory is wanted there.
-    NeedsPages(OwnedPlace, u32),
+    NeedsPages(Place<'a>, u32),
+    Failed(Error),
 }
 
 fn sending(record: &Record<'_>) -> String {
@@ -427,6 +432,11 @@ fn sending(record: &Record<'_>) -> String {
         Some(partition) => format!("sending to {}-{partition}", record.topic),
         None => format!("sending to {}", record.topic),
     }
+}
+
+fn no_such_partition(record: &Record<'_>, topic: &TopicQueue) -> Error {
+    let partitions = topic.count();
+    Error::new(ErrorKind::NoSuchPartition { partitions }, sending(record))
 }
 
 fn closed(record: &Record<'_>) -> Error {

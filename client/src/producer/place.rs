@@ -21,9 +21,9 @@ use crate::seeds::Seeds;
 pub(super) struct TopicQueue {
     /// All that the topic ever had. Those it has lost when it was made anew are out of reach, but
     /// what they hold is still sent, and metadata may go back.
-    partitions: Vec<Arc<Queue>>,
+    partitions: boxcar::Vec<Arc<Queue>>,
     /// How many it has now.
-    count: usize,
+    count: AtomicUsize,
     sticky: Turn,
     /// How many records went to partitions in turn.
     in_turn: AtomicUsize,
@@ -45,51 +45,41 @@ enum Claim {
     Sticky,
 }
 
-/// A place that is kept while its record waits.
-#[derive(Debug)]
-pub(super) struct OwnedPlace {
-    topic: Arc<TopicQueue>,
-    at: usize,
-    claim: Claim,
-}
-
-impl OwnedPlace {
-    pub(super) fn get(&self) -> Option<Place<'_>> {
-        self.topic.place(self.at, self.claim)
-    }
-}
-
 impl TopicQueue {
-    /// A topic of all these partitions.
+    /// A topic of these partitions.
     pub(super) fn new(partitions: Vec<Arc<Queue>>, batch_size: usize, seeds: Seeds) -> Self {
-        let count = partitions.len();
         let loads = partitions.iter().map(|queue| &queue.load);
         Self {
             sticky: Turn::first(loads, batch_size, seeds),
             in_turn: AtomicUsize::new(0),
-            count,
-            partitions,
+            count: AtomicUsize::new(partitions.len()),
+            partitions: partitions.into_iter().collect(),
         }
     }
 
-    /// The same topic, when it has so many partitions now.
-    pub(super) fn with(&self, partitions: Vec<Arc<Queue>>, count: usize) -> Self {
-        Self {
-            sticky: self.sticky.go_on(count),
-            count,
-            partitions,
-            in_turn: AtomicUsize::new(self.in_turn.load(Ordering::Relaxed)),
+    /// Takes in how many partitions it has now. Those that it never had are made, in order; by one
+    /// caller at a time.
+    pub(super) fn resize(&self, count: usize, new: impl FnMut(usize) -> Arc<Queue>) {
+        for queue in (self.partitions.count()..count).map(new) {
+            self.partitions.push(queue);
         }
+        self.count.store(count, Ordering::Release);
+    }
+
+    /// How many partitions it has now.
+    #[inline]
+    pub(super) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
     }
 
     /// The partitions that it has now.
-    pub(super) fn there(&self) -> &[Arc<Queue>] {
-        self.partitions.get(..self.count).unwrap_or_default()
+    fn there(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.all().take(self.count())
     }
 
     /// All that it ever had.
-    pub(super) fn all(&self) -> &[Arc<Queue>] {
-        &self.partitions
+    pub(super) fn all(&self) -> impl Iterator<Item = &Arc<Queue>> {
+        self.partitions.iter().map(|(_, queue)| queue)
     }
 
     /// The place for a record: its own partition, or the one that the partitioner chooses.
@@ -98,17 +88,25 @@ impl TopicQueue {
         record: &Record<'_>,
         partitioner: &dyn Partitioner,
     ) -> Option<Place<'_>> {
+        let count = self.count();
         let (at, claim) = match record.partition {
             Some(partition) => (usize::try_from(partition).ok()?, Claim::Fixed),
-            None => match partitioner.choose(record, self.count) {
+            None => match partitioner.choose(record, count) {
                 Choice::Partition(at) => (at, Claim::Fixed),
-                Choice::Sticky => (self.sticky.partition(), Claim::Sticky),
-                Choice::InTurn => (self.in_turn(), Claim::Fixed),
+                Choice::Sticky => (self.turn(count), Claim::Sticky),
+                Choice::InTurn => (self.in_turn(count), Claim::Fixed),
             },
         };
-        (at < self.count).then(|| self.place(at, claim))?
+        (at < count).then(|| self.place(at, claim))?
     }
 
+    /// Whose turn it is among so many partitions: the last one's, if it was that of one that is gone.
+    #[inline]
+    fn turn(&self, count: usize) -> usize {
+        within(self.sticky.partition(), count)
+    }
+
+    #[inline]
     fn place(&self, at: usize, claim: Claim) -> Option<Place<'_>> {
         let (topic, queue) = (self, self.partitions.get(at)?);
         Some(Place {
@@ -120,35 +118,39 @@ impl TopicQueue {
 
     /// The partition after the last that was returned; those without a leader are passed over, if
     /// others have one.
-    fn in_turn(&self) -> usize {
-        let n = self.count.max(1);
+    fn in_turn(&self, count: usize) -> usize {
+        let n = count.max(1);
         let next = || self.in_turn.fetch_add(1, Ordering::Relaxed) % n;
         let led = |at: &usize| {
-            let queue = self.there().get(*at);
+            let queue = self.partitions.get(*at);
             queue.is_some_and(|q| q.load.standing() != Standing::Leaderless)
         };
         let found = std::iter::repeat_with(next).take(n).find(led);
         found.unwrap_or_else(next)
     }
 
-    /// Ends the turn of a partition. Says whose it is now.
+    /// Ends the turn of a partition, unless somebody else has. Says whose it is now.
     #[cold]
     fn pass_on(&self, partition: usize) -> usize {
-        let loads = self.there().iter().map(|queue| &queue.load);
-        self.sticky.pass_on(partition, loads)
+        let (turn, count) = (self.sticky.partition(), self.count());
+        if within(turn, count) != partition {
+            return within(turn, count);
+        }
+        let loads = self.there().map(|queue| &queue.load);
+        within(self.sticky.pass_on(turn, loads), count)
+    }
+}
+
+/// The same partition, or the last one.
+const fn within(partition: usize, count: usize) -> usize {
+    if partition < count {
+        partition
+    } else {
+        count.saturating_sub(1)
     }
 }
 
 impl<'a> Place<'a> {
-    /// The same place, in a topic that is kept.
-    pub(super) fn kept(self, topic: &Arc<TopicQueue>) -> OwnedPlace {
-        OwnedPlace {
-            topic: topic.clone(),
-            at: self.queue.at(),
-            claim: self.claim,
-        }
-    }
-
     /// Counts what its partition was given.
     #[inline]
     pub(super) fn give(self, bytes: usize) {
@@ -162,14 +164,14 @@ impl<'a> Place<'a> {
         if self.claim == Claim::Fixed {
             return None;
         }
-        let (turn, here) = (&self.topic.sticky, self.queue.at());
-        let next = match turn.partition() {
+        let (topic, here) = (self.topic, self.queue.at());
+        let next = match topic.turn(topic.count()) {
             at if at != here => at,
-            _ if turn.ends(&self.queue.load, record.batch_size()) => self.topic.pass_on(here),
+            _ if topic.sticky.ends(&self.queue.load, record.batch_size()) => topic.pass_on(here),
             _ => here,
         };
         let elsewhere = (next != here).then_some(next)?;
-        self.topic.place(elsewhere, Claim::Sticky)
+        topic.place(elsewhere, Claim::Sticky)
     }
 }
 
@@ -178,11 +180,7 @@ mod tests {
     use ottla_core::cluster::{Partition, Topic};
 
     use super::*;
-    use crate::producer::{
-        Partitioning,
-        accumulator::{Accumulator, Appended},
-        memory::Memory,
-    };
+    use crate::producer::{Partitioning, accumulator::Accumulator, memory::Memory};
 
     const BATCH: usize = 1000;
 
@@ -215,16 +213,17 @@ mod tests {
             headers: &[],
         };
         let place = topic.choose(&record, &how).expect("it has partitions");
-        match to.append(place, &new, 0) {
-            Appended::Done(delivery) => delivery.batch.partition,
-            _ => panic!("there is memory, and it is open"),
-        }
+        let appended = to.append(place, &new, 0);
+        appended
+            .expect("there is memory, and it is open")
+            .batch
+            .partition
     }
 
     /// Takes what a partition has; its open batch too, if it has lingered.
     fn take(topic: &TopicQueue, partition: i32, lingered: bool) -> Vec<usize> {
         let mut sizes = Vec::new();
-        let queue = &topic.all()[partition as usize];
+        let queue = &topic.partitions[partition as usize];
         queue.take(|_| lingered, |filling| sizes.push(filling.builder.size()));
         sizes
     }
@@ -234,13 +233,13 @@ mod tests {
         let to = accumulator();
         let topic = to.add_topic(&topic([1; 8]));
         for _ in 0..2000 {
-            send(&to, &topic, 100, Partitioning::Random);
+            send(&to, topic, 100, Partitioning::Random);
         }
-        let full: Vec<_> = (0..8).map(|n| take(&topic, n, false)).collect();
+        let full: Vec<_> = (0..8).map(|n| take(topic, n, false)).collect();
         assert!(full.iter().filter(|sizes| !sizes.is_empty()).count() > 4);
         let sizes = full.into_iter().flatten();
         assert!(sizes.into_iter().all(|size| size > BATCH - 110));
-        let open: usize = (0..8).map(|n| take(&topic, n, true).len()).sum();
+        let open: usize = (0..8).map(|n| take(topic, n, true).len()).sum();
         assert!(open <= 1, "{open} are half full");
     }
 
@@ -249,13 +248,13 @@ mod tests {
     fn a_turn_does_not_end_in_the_middle_of_a_batch_that_lingers() {
         let to = accumulator();
         let topic = to.add_topic(&topic([1; 50]));
-        let send = |size| send(&to, &topic, size, Partitioning::Random);
+        let send = |size| send(&to, topic, size, Partitioning::Random);
         let first = send(500);
-        assert_eq!(take(&topic, first, true).len(), 1);
+        assert_eq!(take(topic, first, true).len(), 1);
         for size in [300; 3] {
             assert_eq!(send(size), first);
         }
-        assert_eq!(take(&topic, first, true).len(), 1);
+        assert_eq!(take(topic, first, true).len(), 1);
         assert_ne!(send(700), first);
     }
 
@@ -270,7 +269,7 @@ mod tests {
                     ..Partition::default()
                 })
             });
-            let next = || send(&to, &topic, 100, Partitioning::RoundRobin);
+            let next = || send(&to, topic, 100, Partitioning::RoundRobin);
             std::iter::repeat_with(next).take(6).collect::<Vec<_>>()
         };
         assert_eq!(in_turn([1, -1, 3, 1]), [0, 2, 3, 0, 2, 3]);
@@ -281,34 +280,46 @@ mod tests {
     #[test]
     fn a_topic_made_anew_with_fewer_partitions_gets_records_for_those_only() {
         let to = accumulator();
-        let many = to.add_topic(&topic([1; 40]));
-        let fewer = to.add_topic(&topic([1; 2]));
-        assert!(
-            Arc::ptr_eq(&many.all()[2], &fewer.all()[2]),
-            "what it holds is still sent"
-        );
+        let topic_now = to.add_topic(&topic([1; 40]));
+        let last = topic_now.partitions[39].clone();
+        to.add_topic(&topic([1; 2]));
         for _ in 0..100 {
-            assert!(send(&to, &fewer, 500, Partitioning::Random) < 2);
-            assert!(send(&to, &fewer, 500, Partitioning::RoundRobin) < 2);
+            assert!(send(&to, topic_now, 500, Partitioning::Random) < 2);
+            assert!(send(&to, topic_now, 500, Partitioning::RoundRobin) < 2);
         }
-        // Metadata may go back: there is never another queue of the same partition.
-        let again = to.add_topic(&topic([1; 40]));
-        assert!(Arc::ptr_eq(&many.all()[39], &again.there()[39]));
         let third = Record::to("t").partition(2);
-        assert!(fewer.choose(&third, &Partitioning::Random).is_none());
+        assert!(topic_now.choose(&third, &Partitioning::Random).is_none());
+        // Metadata may go back: there is never another queue of the same partition.
+        to.add_topic(&topic([1; 40]));
+        assert!(topic_now.choose(&third, &Partitioning::Random).is_some());
+        assert!(Arc::ptr_eq(&last, &topic_now.partitions[39]));
+        assert_eq!(topic_now.all().count(), 40);
+    }
+
+    /// Wherever the turn was, it goes round among those that are left.
+    #[test]
+    fn turns_go_on_in_a_topic_made_anew_with_fewer_partitions() {
+        let to = accumulator();
+        let topic_now = to.add_topic(&topic([1; 40]));
+        while send(&to, topic_now, 900, Partitioning::Random) < 3 {}
+        to.add_topic(&topic([1; 3]));
+        let next = || send(&to, topic_now, 900, Partitioning::Random);
+        let mut seen = [0; 3];
+        (0..300).for_each(|_| seen[next() as usize] += 1);
+        assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
     }
 
     #[test]
     fn a_topic_that_grows_goes_on_where_it_was() {
         let to = accumulator();
-        let small = to.add_topic(&topic([1; 2]));
-        let first = send(&to, &small, 500, Partitioning::Random);
-        assert_eq!(send(&to, &small, 100, Partitioning::RoundRobin), 0);
-        let grown = to.add_topic(&topic([1; 40]));
-        assert_eq!(send(&to, &grown, 100, Partitioning::Random), first);
-        assert_eq!(send(&to, &grown, 100, Partitioning::RoundRobin), 1);
-        assert_eq!(send(&to, &grown, 100, Partitioning::RoundRobin), 2);
-        let next = || send(&to, &grown, 900, Partitioning::Random);
+        let topic_now = to.add_topic(&topic([1; 2]));
+        let first = send(&to, topic_now, 500, Partitioning::Random);
+        assert_eq!(send(&to, topic_now, 100, Partitioning::RoundRobin), 0);
+        to.add_topic(&topic([1; 40]));
+        assert_eq!(send(&to, topic_now, 100, Partitioning::Random), first);
+        assert_eq!(send(&to, topic_now, 100, Partitioning::RoundRobin), 1);
+        assert_eq!(send(&to, topic_now, 100, Partitioning::RoundRobin), 2);
+        let next = || send(&to, topic_now, 900, Partitioning::Random);
         assert!(std::iter::repeat_with(next).take(20).any(|n| n > 2));
     }
 }

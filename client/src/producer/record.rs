@@ -99,6 +99,9 @@ pub struct RecordMetadata {
     pub timestamp: i64,
 }
 
+/// No batch has so many records.
+pub(super) const NOWHERE: u32 = u32::MAX;
+
 /// Waits for a record to be written. Dropping it changes nothing: the record is sent all the same.
 ///
 /// # Errors
@@ -109,8 +112,8 @@ pub struct RecordMetadata {
 pub struct Delivery {
     pub(super) batch: Arc<Completion>,
     pub(super) index: u32,
-    /// Where its waker stands among those of the batch, once it has waited.
-    pub(super) waiting_at: Option<u32>,
+    /// Where its waker stands among those of the batch; [`NOWHERE`] before it has waited.
+    pub(super) waiting_at: u32,
     pub(super) timestamp: i64,
 }
 
@@ -158,7 +161,7 @@ impl Delivery {
         if let Some(part) = parts.get(at.saturating_sub(1)) {
             self.index -= part.first;
             self.batch = part.completion.clone();
-            self.waiting_at = None;
+            self.waiting_at = NOWHERE;
         }
     }
 }
@@ -231,7 +234,7 @@ impl Completion {
     }
 
     /// `at` is where the waker of this caller stands; each has one, however often it polls.
-    fn poll(&self, cx: &Context<'_>, at: &mut Option<u32>) -> Poll<BatchOutcome> {
+    fn poll(&self, cx: &Context<'_>, at: &mut u32) -> Poll<BatchOutcome> {
         if let Some(outcome) = self.outcome.get() {
             return Poll::Ready(outcome.clone());
         }
@@ -240,10 +243,10 @@ impl Completion {
         if let Some(outcome) = self.outcome.get() {
             return Poll::Ready(outcome.clone());
         }
-        match at.and_then(|at| waiting.get_mut(at as usize)) {
+        match waiting.get_mut(*at as usize) {
             Some(waker) => waker.clone_from(cx.waker()),
             None => {
-                *at = Some(waiting.len() as u32);
+                *at = waiting.len() as u32;
                 waiting.push(cx.waker().clone());
             }
         }
@@ -280,7 +283,7 @@ mod tests {
         let delivery = |index| Delivery {
             batch: batch.clone(),
             index,
-            waiting_at: None,
+            waiting_at: NOWHERE,
             timestamp: 0,
         };
         let (mut first, mut second) = (delivery(0), delivery(1));

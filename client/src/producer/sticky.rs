@@ -36,17 +36,6 @@ impl Turn {
         }
     }
 
-    /// The same turn in a topic that now has so many partitions.
-    pub(super) fn go_on(&self, partitions: usize) -> Self {
-        let partition = self.partition().min(partitions.saturating_sub(1));
-        Self {
-            partition: AtomicUsize::new(partition),
-            given: AtomicUsize::new(self.given.load(Ordering::Relaxed)),
-            batch_size: self.batch_size,
-            seeds: self.seeds.clone(),
-        }
-    }
-
     #[inline]
     pub(super) fn partition(&self) -> usize {
         self.partition.load(Ordering::Relaxed)
