@@ -10,7 +10,7 @@ use std::{
 
 use bytes::BytesMut;
 use ottla::{
-    Consumer, ErrorKind, Producer, Record, Start,
+    Acks, Consumer, ErrorKind, Producer, Record, Start,
     protocol::{
         ErrorCode,
         messages::{ApiKey, ApiVersion, ApiVersionsResponse},
@@ -18,7 +18,8 @@ use ottla::{
     },
 };
 use ottla_broker::{Action, Cluster, Intercepted};
-use ottla_tests::{OwnRecord, Target, expect_records, patient, read, send_all};
+use ottla_tests::{OwnRecord, Target, create, expect_records, patient, read, send_all};
+use tokio::time::Instant;
 
 /// A cluster of three and a topic on it.
 async fn stage(partitions: i32) -> (Cluster, ottla::Client, String) {
@@ -204,6 +205,45 @@ async fn a_stalled_broker_holds_senders_back_and_not_memory() {
         let written = patient(delivery).await.expect("it is written");
         assert_eq!(written.offset, n as i64);
     }
+}
+
+/// Without acknowledgements a record is done when it is written, which takes somebody who reads.
+#[tokio::test(start_paused = true)]
+async fn records_that_nobody_takes_from_the_socket_fail_in_time_without_acks() {
+    let cluster = Cluster::builder().in_memory().start().await;
+    let cluster = cluster.expect("it starts");
+    let near = cluster.clone();
+    let builder = ottla::Client::builder(cluster.bootstrap());
+    let builder = builder.connect_with(move |host: &str, port| near.connect(host, port));
+    let client = builder.connect().await.expect("it is reached");
+    create(&client, "t", 1, &[]).await;
+    let stall = cluster.control(to_the_first(u32::MAX, ApiKey::Produce, || {
+        Action::Delay(Duration::from_secs(3600))
+    }));
+    let limit = Duration::from_secs(40);
+    let mut builder = Producer::builder(&client).acks(Acks::None);
+    builder = builder.delivery_timeout(limit);
+    builder.set("batch.size", "16384").expect("it is a setting");
+    let producer = builder.build().expect("the settings are fine");
+    let value = vec![b'x'; 10_000];
+    let start = Instant::now();
+    let mut deliveries = Vec::new();
+    for _ in 0..1000 {
+        let record = Record::to("t").value(&value);
+        deliveries.push(producer.send(record).await.expect("there is room"));
+    }
+    let mut lost = 0;
+    for delivery in deliveries {
+        lost += usize::from(delivery.await.is_err());
+    }
+    assert!(lost > 500, "{lost} were not written");
+    assert!(start.elapsed() <= 2 * limit, "{:?}", start.elapsed());
+    // The connection that took nothing any more is given up, and another does.
+    stall.remove();
+    let record = Record::to("t").value(&value);
+    let sent = producer.send(record).await.expect("there is room");
+    sent.await.expect("it is written");
+    assert!(start.elapsed() <= 2 * limit, "{:?}", start.elapsed());
 }
 
 #[tokio::test]

@@ -34,7 +34,7 @@ pub struct Connection<T> {
     inbox: Inbox,
     in_flight: VecDeque<InFlight<T>>,
     /// Requests without an answer whose bytes are not all written yet.
-    unanswering: VecDeque<(u64, T)>,
+    unanswering: VecDeque<InFlight<T>>,
     next_id: i32,
 }
 
@@ -43,8 +43,9 @@ struct InFlight<T> {
     id: i32,
     deadline: Instant,
     timeout: Duration,
-    /// Where it starts in the stream of bytes written.
+    /// Where it starts in the stream of bytes written, and where it ends.
     starts: u64,
+    ends: u64,
     api: &'static str,
     token: T,
 }
@@ -65,7 +66,7 @@ pub struct Outgoing<T> {
     pub frame: Frame,
     /// Kafka's name of the API, for the error when it is overdue.
     pub api: &'static str,
-    /// How long the answer may take.
+    /// How long the answer may take, or the writing where there is none.
     pub timeout: Duration,
     /// False for a produce request with `acks=0`, which Kafka does not answer (rule 11).
     pub answered: bool,
@@ -109,18 +110,19 @@ impl<T> Connection<T> {
         let starts = self.queued;
         self.queued += frame.len() as u64;
         self.outbox.extend(frame.into_segments());
+        let sent = InFlight {
+            id,
+            deadline: now + timeout,
+            timeout,
+            starts,
+            ends: self.queued,
+            api,
+            token,
+        };
         if answered {
-            let deadline = now + timeout;
-            self.in_flight.push_back(InFlight {
-                id,
-                deadline,
-                timeout,
-                starts,
-                api,
-                token,
-            });
+            self.in_flight.push_back(sent);
         } else {
-            self.unanswering.push_back((self.queued, token));
+            self.unanswering.push_back(sent);
         }
     }
 
@@ -159,11 +161,10 @@ impl<T> Connection<T> {
 
     /// The next request without an answer that was written in full.
     pub fn poll_sent(&mut self) -> Option<T> {
-        let &(ends, _) = self.unanswering.front()?;
-        if ends > self.written {
+        if self.unanswering.front()?.ends > self.written {
             return None;
         }
-        self.unanswering.pop_front().map(|(_, token)| token)
+        self.unanswering.pop_front().map(|r| r.token)
     }
 
     /// Where the socket is to read into. It has room, and never more than what has arrived is worth;
@@ -196,7 +197,11 @@ impl<T> Connection<T> {
     /// When [`handle_timeout`](Self::handle_timeout) has something to say.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.in_flight.iter().map(|r| r.deadline).min()
+        self.waiting().map(|r| r.deadline).min()
+    }
+
+    fn waiting(&self) -> impl Iterator<Item = &InFlight<T>> {
+        self.in_flight.iter().chain(&self.unanswering)
     }
 
     /// Finds out whether a request is overdue.
@@ -204,7 +209,7 @@ impl<T> Connection<T> {
     /// # Errors
     /// [`Fault::TimedOut`]: what comes after it can only come later, so the connection is given up.
     pub fn handle_timeout(&self, now: Instant) -> Result<(), Fault> {
-        match self.in_flight.iter().find(|r| r.deadline <= now) {
+        match self.waiting().find(|r| r.deadline <= now) {
             None => Ok(()),
             Some(r) => Err(Fault::TimedOut {
                 api: r.api,
@@ -225,7 +230,7 @@ impl<T> Connection<T> {
         }
     }
 
-    /// What is still unanswered, oldest first, and whether the broker may have seen it.
+    /// What is still unanswered, oldest first, then what has no answer, and whether the broker may have seen it.
     pub fn into_unanswered(self) -> impl Iterator<Item = (T, Written)> {
         let written = self.written;
         let seen = move |starts| {
@@ -235,14 +240,7 @@ impl<T> Connection<T> {
                 Written::Nothing
             }
         };
-        let answered = self
-            .in_flight
-            .into_iter()
-            .map(move |r| (r.token, seen(r.starts)));
-        answered.chain(
-            self.unanswering
-                .into_iter()
-                .map(|(_, token)| (token, Written::Something)),
-        )
+        let waiting = self.in_flight.into_iter().chain(self.unanswering);
+        waiting.map(move |r| (r.token, seen(r.starts)))
     }
 }

@@ -223,6 +223,31 @@ fn a_request_without_an_answer_is_done_when_it_is_written() {
     assert_eq!(c.poll_timeout(), None);
 }
 
+/// The broker reads nothing any more: whoever waits for the bytes to leave is not to wait for ever.
+#[test]
+fn a_request_without_an_answer_has_its_time_to_be_written() {
+    let now = Instant::now();
+    let mut c = Connection::default();
+    for token in ['a', 'b', 'c'] {
+        let answered = false;
+        c.handle_request(
+            now,
+            Outgoing {
+                answered,
+                ..outgoing(token)
+            },
+        );
+    }
+    c.handle_written(14 + 1);
+    assert_eq!(c.poll_sent(), Some('a'));
+    assert_eq!(c.poll_timeout(), Some(now + TIMEOUT));
+    let (api, after) = ("ApiVersions", TIMEOUT);
+    let overdue = Err(Fault::TimedOut { api, after });
+    assert_eq!(c.handle_timeout(now + TIMEOUT), overdue);
+    let left: Vec<_> = c.into_unanswered().collect();
+    assert_eq!(left, [('b', Written::Something), ('c', Written::Nothing)]);
+}
+
 #[test]
 fn a_peer_that_leaves_says_when() {
     let mut c = Connection::<()>::default();
