@@ -6,6 +6,7 @@ use ottla::{Client, Error, ErrorKind};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    task::JoinSet,
     time::Instant,
 };
 
@@ -171,11 +172,10 @@ async fn an_answer_to_another_request_is_not_taken() {
 async fn noise_is_an_error() {
     let byte = |i: u32| (i.wrapping_mul(2_654_435_761) >> 13) as u8;
     let noise: Vec<u8> = (0..1000).map(byte).collect();
-    let refusals = (0..20).map(|skip| {
+    let mut refusals = JoinSet::new();
+    for skip in 0..20 {
         let noise = noise[skip * 40..].to_vec();
-        tokio::spawn(async move { refusal(&peer(noise).await).await })
-    });
-    for refusal in refusals.collect::<Vec<_>>() {
-        refusal.await.expect("it is refused");
+        refusals.spawn(async move { refusal(&peer(noise).await).await });
     }
+    assert_eq!(refusals.join_all().await.len(), 20);
 }
