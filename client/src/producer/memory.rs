@@ -93,8 +93,8 @@ impl Memory {
     pub(super) fn buffer(&self, pages: u32) -> Vec<u8> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         let ready = match pages {
-            1 => free.small.pop(),
             n if n == self.batch => free.large.pop(),
+            1 => free.small.pop(),
             _ => None,
         };
         if let Some(buffer) = ready {
@@ -117,14 +117,16 @@ impl Memory {
             return;
         }
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
-        // The one that was used last is the one to keep: the next batch is likely as large.
-        free.trim(room - size);
-        free.bytes += size;
-        if size == PAGE {
+        if size == whole {
+            // It was used last: the next batch is likely as large.
+            free.trim(room - size);
+            free.large.push(buffer);
+        } else if free.bytes + size <= room {
             free.small.push(buffer);
         } else {
-            free.large.push(buffer);
+            return;
         }
+        free.bytes += size;
     }
 
     #[cfg(test)]
@@ -228,7 +230,20 @@ mod tests {
         assert!(memory.try_take(4));
         memory.keep(vec![1; 4 * PAGE], 4);
         assert_eq!(memory.ready(), 4 * PAGE);
+        memory.keep(vec![0; PAGE], 0);
+        assert_eq!(
+            memory.ready(),
+            4 * PAGE,
+            "a small one is not worth a large one"
+        );
         assert_eq!(memory.buffer(4), vec![1; 4 * PAGE], "used again");
+    }
+
+    #[test]
+    fn batches_of_one_page_are_used_again_too() {
+        let memory = Memory::new(4 * PAGE, PAGE, 0);
+        memory.keep(vec![1; PAGE], 0);
+        assert_eq!(memory.buffer(1), vec![1; PAGE]);
     }
 
     #[test]
