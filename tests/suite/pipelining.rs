@@ -1,9 +1,18 @@
 //! Several batches of a partition on their way at once make up for a broker that is far away.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
-use ottla::{Client, Producer, Record, protocol::records::BatchHeader};
-use ottla_broker::Cluster;
+use ottla::{
+    Client, Producer, Record,
+    protocol::{messages::ApiKey, records::BatchHeader},
+};
+use ottla_broker::{Action, Cluster};
 use ottla_tests::{create, distant};
 use tokio::time::Instant;
 
@@ -65,4 +74,36 @@ async fn five_batches_in_flight_are_five_times_as_fast_as_one_at_a_distance() {
         ratio >= 4.5,
         "{one:?} with one in flight, {five:?} with five"
     );
+}
+
+/// Tasks of a runtime with several threads begin in no order, and answers that are read together wake
+/// theirs together.
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn nothing_is_sent_again_because_answers_came_together() {
+    let cluster = Cluster::builder().in_memory().start().await;
+    let cluster = cluster.expect("it starts");
+    let near = cluster.clone();
+    let builder = Client::builder(cluster.bootstrap());
+    let builder = builder.connect_with(move |host: &str, port| near.connect(host, port));
+    let client = builder.connect().await.expect("it is reached");
+    create(&client, "t", 1, &[]).await;
+    let requests = Arc::new(AtomicUsize::new(0));
+    let count = requests.clone();
+    cluster.control(move |request| {
+        if request.api_key == ApiKey::Produce {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+        Action::Pass
+    });
+    let mut builder = Producer::builder(&client);
+    builder.set("batch.size", "1000").expect("it is a setting");
+    let producer = builder.build().expect("the settings are fine");
+    for _ in 0..1000 {
+        let record = Record::to("t").value(&VALUE);
+        drop(producer.send(record).await.expect("there is room"));
+    }
+    producer.flush().await.expect("it is open");
+    let batches = cluster.batches("t", 0).len();
+    assert!(batches > 50, "{batches} batches");
+    assert_eq!(requests.load(Ordering::Relaxed), batches);
 }

@@ -13,7 +13,7 @@ use ottla_protocol::{
 };
 use tokio::time::Instant;
 
-use super::{Event, Sender};
+use super::{Event, Produced, Sender};
 use crate::{
     error::{Error, ErrorKind},
     producer::{
@@ -32,15 +32,10 @@ impl Sender {
         let now = Instant::now().into_std();
         match event {
             Event::ProducerId(answer) => self.machine.handle_identity(now, answer),
-            Event::Written(id, Ok(())) => {
-                self.heard_from(now, id, 0);
-                let done = Answer {
-                    error: ErrorCode::NONE,
-                    base_offset: -1,
-                    log_append_time: -1,
-                    log_start_offset: -1,
-                };
-                self.machine.handle_response(now, id, |_| Some(done));
+            Event::Produced(broker, id, answer) => {
+                for (id, answer) in self.order.answered(broker, id, answer) {
+                    self.take_in(now, id, answer);
+                }
             }
             Event::Packed(packed) => {
                 match self.packing.ready(*packed) {
@@ -51,11 +46,27 @@ impl Sender {
                 }
                 self.run_jobs();
             }
-            Event::Produced(id, Ok(response)) => {
+        }
+    }
+
+    /// What became of a request, in its turn.
+    fn take_in(&mut self, now: StdInstant, id: RequestId, answer: Result<Produced, Error>) {
+        match answer {
+            Ok(Produced::Written) => {
+                self.heard_from(now, id, 0);
+                let done = Answer {
+                    error: ErrorCode::NONE,
+                    base_offset: -1,
+                    log_append_time: -1,
+                    log_start_offset: -1,
+                };
+                self.machine.handle_response(now, id, |_| Some(done));
+            }
+            Ok(Produced::Answered(response)) => {
                 self.heard_from(now, id, response.throttle_time_ms);
                 self.answered(now, id, &response);
             }
-            Event::Produced(id, Err(error)) | Event::Written(id, Err(error)) => {
+            Err(error) => {
                 tracing::debug!(%error, "a produce request got no answer");
                 match error.kind() {
                     // No retry would change these.

@@ -2,6 +2,7 @@
 //! what goes where, compresses, stamps, writes, and hands each answer to its batch.
 
 mod answers;
+mod order;
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -28,6 +29,7 @@ use tokio::{
 use uuid::Uuid;
 
 use answers::ABORTED;
+use order::Order;
 
 use super::{
     accumulator::{Accumulator, Filling, Queue},
@@ -67,11 +69,16 @@ enum Open {
 
 /// What came back to the task.
 enum Event {
-    Produced(RequestId, Result<ProduceResponse, Error>),
-    /// A request with `acks=0` was written.
-    Written(RequestId, Result<(), Error>),
+    Produced(i32, RequestId, Result<Produced, Error>),
     ProducerId(Result<(i64, i16), ErrorCode>),
     Packed(Box<Packed>),
+}
+
+/// How a request ended well.
+enum Produced {
+    Answered(ProduceResponse),
+    /// With `acks=0`: all of it was written.
+    Written,
 }
 
 pub(super) struct Sender {
@@ -91,6 +98,8 @@ pub(super) struct Sender {
     /// Those that have, and may be filled further until they can be sent; with when it began.
     overdue: BTreeMap<Slot, (StdInstant, Arc<Queue>)>,
     events: JoinSet<Event>,
+    /// Whose turn it is to be answered.
+    order: Order<Result<Produced, Error>>,
     /// How many batches are held, by number, and who waits for those up to one.
     outstanding: BTreeMap<u64, u32>,
     flushes: Vec<(u64, oneshot::Sender<()>)>,
@@ -118,6 +127,7 @@ impl Sender {
             due: HashMap::new(),
             overdue: BTreeMap::new(),
             events: JoinSet::new(),
+            order: Order::default(),
             outstanding: BTreeMap::new(),
             flushes: Vec::new(),
             next_number: 0,
@@ -495,16 +505,20 @@ impl Sender {
             timeout_ms: as_millis(timeout),
             topic_data,
         });
-        let (id, link) = (request.id, self.client.link(request.broker, Use::Produce));
+        let (id, broker) = (request.id, request.broker);
+        let link = self.client.link(broker, Use::Produce);
+        self.order.sent(broker, id);
         let sending = async move {
-            let link = match link {
-                Ok(link) => link,
-                Err(error) => return Event::Produced(id, Err(error)),
+            let answer = async {
+                let link = link?;
+                if acks == Acks::None {
+                    let written = link.send_unanswered(message, cap, timeout).await;
+                    return written.map(|()| Produced::Written);
+                }
+                let answer = link.request(message, cap, timeout).await;
+                answer.map(Produced::Answered)
             };
-            if acks == Acks::None {
-                return Event::Written(id, link.send_unanswered(message, cap, timeout).await);
-            }
-            Event::Produced(id, link.request(message, cap, timeout).await)
+            Event::Produced(broker, id, answer.await)
         };
         self.spawn_in_order(sending);
     }
