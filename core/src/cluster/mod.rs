@@ -225,6 +225,10 @@ impl Cluster {
                 *place = merged;
             }
         }
+        // A topic loses none of its partitions: an answer without them is an older one (rule 16).
+        let same = old.filter(|old| !id.is_nil() && old.id == topic.topic_id);
+        let further = same.iter().flat_map(|old| &old.partitions);
+        partitions.extend(further.skip(partitions.len()).cloned());
         if !id.is_nil() {
             next.ids.insert(id, name.clone());
         }

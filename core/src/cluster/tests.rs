@@ -65,6 +65,32 @@ fn no_leader_does_not_lose_the_epoch() {
     );
 }
 
+/// A topic never loses partitions: an answer without some is an older one. Keys would go elsewhere.
+#[test]
+fn an_answer_of_a_broker_that_is_behind_takes_no_partition_away() {
+    let of = |id, partitions| {
+        let mut topic = topic(id, 1, 5);
+        let first = topic.partitions.remove(0);
+        let partition = |partition_index| MetadataPartition {
+            partition_index,
+            ..first.clone()
+        };
+        topic.partitions = (0..partitions).map(partition).collect();
+        answer(vec![topic])
+    };
+    let now = Instant::now();
+    let mut c = cluster(now);
+    let count = |c: &Cluster| c.topology().topic("t").expect("known").partitions.len();
+    for (id, partitions, then) in [(7, 2, 2), (7, 4, 4), (7, 2, 4), (8, 3, 3)] {
+        c.handle_metadata(now, &of(id, partitions));
+        assert_eq!(count(&c), then, "{partitions} of {id}");
+    }
+    assert_eq!(c.topology().leader("t", 2), Some((1, 5)));
+    // Without ids nobody can tell it from one that was made anew.
+    c.handle_metadata(now, &of(0, 1));
+    assert_eq!(count(&c), 1);
+}
+
 #[test]
 fn a_recreated_topic_starts_over_with_its_epochs() {
     let now = Instant::now();
