@@ -607,6 +607,7 @@ impl<B> Producer<B> {
             self.identity.bump(stamp);
         }
         if partition.is_empty() {
+            partition.rest();
             self.active.remove(&slot);
         }
     }

@@ -318,6 +318,10 @@ impl<B> Partition<B> {
 
     pub(super) fn wait_for_leader(&mut self, now: Instant, missing: Missing, backoff: &Backoff) {
         self.note(now, missing.error());
+        if missing == Missing::Leader {
+            // The cluster knows it.
+            self.unknown_since = None;
+        }
         self.back_off(now, backoff);
     }
 
@@ -328,6 +332,11 @@ impl<B> Partition<B> {
         } else if is_hosts(error) {
             self.unknown_since = None;
         }
+    }
+
+    /// Nothing is left that would have to wait.
+    pub(super) fn rest(&mut self) {
+        self.not_before = None;
     }
 
     /// Ends a wait that is over, whether or not something may be sent then.
@@ -521,8 +530,10 @@ impl<B> Partition<B> {
     }
 
     /// The topic is another one of the same name: sequences do not go on (rule 17). What may be
-    /// written is found out about under the old ones first.
+    /// written is found out about under the old ones first, one by one: a new log takes any of them
+    /// for the first (rule 26).
     pub(super) fn leave_log(&mut self) {
+        self.proven = false;
         if let Some((id, epoch)) = self.identity.filter(|(id, _)| *id >= 0) {
             self.unresolved.get_or_insert(ProducerStamp {
                 id,

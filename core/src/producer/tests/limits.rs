@@ -171,6 +171,21 @@ fn a_topic_whose_leader_answers_is_not_unknown() {
 }
 
 #[test]
+fn a_topic_that_only_lacks_a_leader_is_not_unknown_any_more() {
+    let mut s = Script::with_id();
+    s.batch(P, 'a', 1);
+    let began = s.now;
+    let request = s.sent();
+    s.answer(&request, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
+    s.leader = -1;
+    s.now += SECOND;
+    assert_eq!(s.send(), None);
+    s.now = began + 31 * SECOND;
+    s.machine.handle_timeout(s.now);
+    assert_eq!(s.finished(), []);
+}
+
+#[test]
 fn a_refusal_that_may_have_come_behind_the_append_leaves_its_sequence_open() {
     for (error, base_offset) in [
         (ErrorCode::UNKNOWN_SERVER_ERROR, -1),
@@ -218,6 +233,37 @@ fn a_topic_made_anew_gets_a_new_epoch() {
     s.answer(&window[0], ErrorCode::UNKNOWN_TOPIC_ID, -1);
     s.now += SECOND;
     assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+/// A new log takes any first sequence: one that overtakes the head would stand in its place (rule 26).
+#[test]
+fn what_may_be_written_goes_to_a_topic_made_anew_one_by_one() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 2);
+    s.machine.handle_topic_recreated("t");
+    for request in &window {
+        s.machine.handle_lost(s.now, request.id, true);
+    }
+    s.now += SECOND;
+    let first = s.sent();
+    assert_eq!(stamps(&first), stamps(&window[0]));
+    assert_eq!(s.send(), None);
+    s.ack(&first, 0);
+    assert_eq!(stamps(&s.sent()), stamps(&window[1]));
+}
+
+#[test]
+fn a_partition_that_holds_nothing_waits_for_nothing() {
+    let mut s = Script::with_id();
+    s.batch(P, 'a', 1);
+    s.now += 120 * SECOND - SECOND / 100;
+    s.leader = -1;
+    assert_eq!(s.send(), None);
+    assert_eq!(s.machine.state(P), Some(State::BackingOff));
+    s.now += SECOND / 100;
+    s.machine.handle_timeout(s.now);
+    assert_eq!(s.finished().len(), 1);
+    assert_eq!(s.machine.state(P), Some(State::Idle));
 }
 
 #[test]
