@@ -108,20 +108,16 @@ impl Accumulator {
     }
 
     /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay: a
-    /// partition never has two.
+    /// partition never has two. None goes either, since this may be older knowledge.
     pub(super) fn add_topic(&self, topic: &Topic) -> &TopicQueue {
         let changing = self.changing();
-        let new = |at: usize| {
-            let partition = topic.partitions.get(at);
-            let standing = partition.map_or(Standing::Leaderless, Standing::of);
-            Arc::new(Queue::new(&topic.name, at, standing, changing.closed))
-        };
+        let new = |at| Arc::new(Queue::new(topic, at, changing.closed));
         let count = topic.partitions.len();
         let queue = self.topics.get_or_add(&topic.name, || {
             let partitions = (0..count).map(new).collect();
             TopicQueue::new(partitions, self.batch_size, self.seeds.clone())
         });
-        queue.resize(count, new);
+        queue.resize(count.max(queue.count()), new);
         self.changed.store(true, Ordering::Release);
         queue
     }
@@ -130,11 +126,17 @@ impl Accumulator {
     pub(super) fn resize(&self, topology: &ottla_core::cluster::Topology) {
         self.changed.store(true, Ordering::Release);
         for (name, queue) in self.topics.iter() {
-            let topic = topology.topic(name);
-            if let Some(topic) = topic.filter(|t| t.partitions.len() != queue.count()) {
-                self.add_topic(topic);
+            if let Some(topic) = topology.topic(name) {
+                self.fit(topic, queue);
             }
         }
+    }
+
+    /// Lets a topic have as many partitions as it is said to have now.
+    pub(super) fn fit(&self, topic: &Topic, queue: &TopicQueue) {
+        let changing = self.changing();
+        let new = |at| Arc::new(Queue::new(topic, at, changing.closed));
+        queue.resize(topic.partitions.len(), new);
     }
 
     /// Whether partitions or leaders have changed since this was last asked.
@@ -309,9 +311,11 @@ impl Accumulator {
 }
 
 impl Queue {
-    fn new(topic: &Arc<str>, at: usize, standing: Standing, closed: bool) -> Self {
+    fn new(topic: &Topic, at: usize, closed: bool) -> Self {
+        let partition = topic.partitions.get(at);
+        let standing = partition.map_or(Standing::Leaderless, Standing::of);
         Self {
-            topic: topic.clone(),
+            topic: topic.name.clone(),
             partition: at as i32,
             load: Load::new(standing),
             state: Mutex::new(State {

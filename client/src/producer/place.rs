@@ -282,7 +282,7 @@ mod tests {
         let to = accumulator();
         let topic_now = to.add_topic(&topic([1; 40]));
         let last = topic_now.partitions[39].clone();
-        to.add_topic(&topic([1; 2]));
+        to.fit(&topic([1; 2]), topic_now);
         for _ in 0..100 {
             assert!(send(&to, topic_now, 500, Partitioning::Random) < 2);
             assert!(send(&to, topic_now, 500, Partitioning::RoundRobin) < 2);
@@ -290,7 +290,7 @@ mod tests {
         let third = Record::to("t").partition(2);
         assert!(topic_now.choose(&third, &Partitioning::Random).is_none());
         // Metadata may go back: there is never another queue of the same partition.
-        to.add_topic(&topic([1; 40]));
+        to.fit(&topic([1; 40]), topic_now);
         assert!(topic_now.choose(&third, &Partitioning::Random).is_some());
         assert!(Arc::ptr_eq(&last, &topic_now.partitions[39]));
         assert_eq!(topic_now.all().count(), 40);
@@ -302,11 +302,20 @@ mod tests {
         let to = accumulator();
         let topic_now = to.add_topic(&topic([1; 40]));
         while send(&to, topic_now, 900, Partitioning::Random) < 3 {}
-        to.add_topic(&topic([1; 3]));
+        to.fit(&topic([1; 3]), topic_now);
         let next = || send(&to, topic_now, 900, Partitioning::Random);
         let mut seen = [0; 3];
         (0..300).for_each(|_| seen[next() as usize] += 1);
         assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
+    }
+
+    /// Whoever uses it first may have looked before it grew.
+    #[test]
+    fn older_knowledge_takes_no_partition_away() {
+        let to = accumulator();
+        let topic_now = to.add_topic(&topic([1; 2]));
+        to.fit(&topic([1; 4]), topic_now);
+        assert_eq!(to.add_topic(&topic([1; 2])).count(), 4);
     }
 
     #[test]

@@ -104,7 +104,10 @@ pub(super) struct Sender {
     outstanding: BTreeMap<u64, u32>,
     flushes: Vec<(u64, oneshot::Sender<()>)>,
     next_number: u64,
-    topology: watch::Receiver<Snapshot>,
+    /// What is known of the cluster, as far as it was taken in: nothing is sent by newer knowledge
+    /// than topics made anew were noticed by (rule 17).
+    topology: Arc<Topology>,
+    news: watch::Receiver<Snapshot>,
 }
 
 impl Sender {
@@ -131,7 +134,8 @@ impl Sender {
             outstanding: BTreeMap::new(),
             flushes: Vec::new(),
             next_number: 0,
-            topology: client.metadata().watch(),
+            topology: client.topology(),
+            news: client.metadata().watch(),
             client,
             settings,
             accumulator,
@@ -166,11 +170,7 @@ impl Sender {
                         self.handle(event);
                     }
                 }
-                Ok(()) = self.topology.changed() => {
-                    let topology = self.topology.borrow_and_update().topology.clone();
-                    self.notice_recreated(&topology);
-                    self.accumulator.resize(&topology);
-                }
+                Ok(()) = self.news.changed() => self.take_topology(),
                 () = accumulator.wake.notified() => {}
                 () = sleep_until(timeout.map_or_else(Instant::now, Instant::from_std)), if timeout.is_some() => {}
             }
@@ -209,7 +209,12 @@ impl Sender {
     // ---- from the accumulator into the machine ----
 
     fn collect(&mut self) {
-        for queue in self.accumulator.take_news() {
+        let news = self.accumulator.take_news();
+        // After the news, whose topics it knows.
+        if self.news.has_changed().unwrap_or(false) {
+            self.take_topology();
+        }
+        for queue in news {
             self.take(queue, Open::Stays);
         }
         let now = Instant::now().into_std();
@@ -224,6 +229,12 @@ impl Sender {
                 self.take(queue, Open::Lingered);
             }
         }
+    }
+
+    fn take_topology(&mut self) {
+        self.topology = self.news.borrow_and_update().topology.clone();
+        self.notice_recreated();
+        self.accumulator.resize(&self.topology);
     }
 
     /// Whether somebody waits for memory, and nothing of this partition is on its way, by whose end
@@ -250,10 +261,10 @@ impl Sender {
             return false;
         }
         let now = Instant::now().into_std();
-        let (topology, timeout) = (self.client.topology(), self.settings.delivery_timeout);
+        let (topology, timeout) = (&self.topology, self.settings.delivery_timeout);
         let goes = |slot: &Slot, began: StdInstant| {
             let takes = || {
-                let leader = |topic: &Arc<str>, n| leader(&topology, topic, n);
+                let leader = |topic: &Arc<str>, n| leader(topology, topic, n);
                 !self.packing.holds(*slot) && self.machine.takes(now, *slot, leader)
             };
             all || began + timeout <= now || takes()
@@ -328,7 +339,7 @@ impl Sender {
     fn slot(&mut self, queue: &Arc<Queue>) -> Slot {
         let key = (queue.topic.clone(), queue.partition);
         if !self.ids.contains_key(&queue.topic) {
-            let id = topic_id(&self.client.topology(), &queue.topic);
+            let id = topic_id(&self.topology, &queue.topic);
             self.ids.insert(queue.topic.clone(), id);
         }
         let (machine, loads) = (&mut self.machine, &mut self.loads);
@@ -342,9 +353,9 @@ impl Sender {
     /// Lets those who choose partitions know what waits for each.
     fn tell_loads(&mut self) {
         let now = Instant::now().into_std();
-        let (topology, waiting) = (self.client.topology(), self.machine.waiting());
+        let waiting = self.machine.waiting();
         self.loads
-            .update(now, waiting, &topology, &self.accumulator);
+            .update(now, waiting, &self.topology, &self.accumulator);
     }
 
     // ---- from the machine to the brokers ----
@@ -355,7 +366,7 @@ impl Sender {
         if self.machine.poll_identity(now).is_some() {
             self.ask_for_producer_id();
         }
-        let topology = self.client.topology();
+        let topology = self.topology.clone();
         let leader = |topic: &Arc<str>, n| leader(&topology, topic, n);
         while let Some(request) = self.machine.poll_request(now, leader) {
             self.send(&topology, &request);
@@ -419,9 +430,9 @@ impl Sender {
     }
 
     /// Topics that were deleted and made again since they were last seen.
-    fn notice_recreated(&mut self, topology: &Topology) {
+    fn notice_recreated(&mut self) {
         for (topic, known) in &mut self.ids {
-            let id = topic_id(topology, topic);
+            let id = topic_id(&self.topology, topic);
             if id.is_nil() || id == *known {
                 continue;
             }
