@@ -21,7 +21,7 @@ on_every_cluster! {
 }
 
 /// Nothing is sent before somebody asks for it.
-const LONG: Duration = Duration::from_secs(3600);
+const LONG: Duration = Duration::from_secs(100);
 
 /// Polls once what is not done by then, and drops it.
 async fn begin(future: impl Future) {

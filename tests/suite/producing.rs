@@ -259,7 +259,7 @@ async fn dropping_a_delivery_does_not_take_the_record_back(target: Target) {
 
 async fn close_waits_for_what_was_sent_and_takes_no_more(target: Target) {
     let (client, topic) = target.topic(1).await;
-    let builder = Producer::builder(&client).linger(Duration::from_secs(3600));
+    let builder = Producer::builder(&client).linger(Duration::from_secs(100));
     let producer = builder.build().expect("the settings are fine");
     let record = Record::to(&topic).value("last");
     let delivery = producer.send(record).await.expect("there is room");

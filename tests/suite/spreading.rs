@@ -151,7 +151,7 @@ async fn turns_stay_even_when_records_wait_for_memory() {
 async fn records_without_a_key_fill_their_batches() {
     let cluster = cluster().await;
     let client = client(&cluster).await;
-    let builder = builder(&client, &[]).linger(Duration::from_secs(3600));
+    let builder = builder(&client, &[]).linger(Duration::from_secs(100));
     let producer = builder.build().expect("the settings are fine");
     for _ in 0..1000 {
         let record = Record::to(TOPIC).value(&[b'x'; 92]);

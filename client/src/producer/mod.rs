@@ -151,9 +151,9 @@ impl ProducerBuilder {
     /// | `partitioner.ignore.keys` | false | true: as `partitioner` with random; only one may be set |
     /// | `partitioner.adaptive.partitioning.enable` | true | [sticky](Choice::Sticky) records shun slow brokers |
     /// | `partitioner.availability.timeout.ms` | 0 | leave out brokers that let batches wait so long; 0: never |
-    /// | `linger.ms` | 5 | |
+    /// | `linger.ms` | 5 | less than `delivery.timeout.ms` |
     /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; Java: 16384 |
-    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up. In all 1 MiB more, 2 if compressed |
+    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up. 1 MiB more in all, 2 and a batch per core if compressed |
     /// | `max.request.size` | 1048576 | bytes; also the largest record |
     /// | `max.in.flight.requests.per.connection` | 5 | and batches per partition; at most 5 if idempotent |
     /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
@@ -269,7 +269,7 @@ impl Producer {
             return Err(Box::new(Hindered::NeedsTopic));
         };
         let Some(place) = topic.choose(record, &*self.shared.partitioner) else {
-            return Err(Box::new(Hindered::Failed(no_such_partition(record, topic))));
+            return Err(Box::new(self.no_such_partition(record, topic)));
         };
         self.shared
             .accumulator
@@ -280,6 +280,15 @@ impl Producer {
                     Obstacle::Closed => Hindered::Failed(closed(record)),
                 })
             })
+    }
+
+    /// A partition that the topic does not have as far as is known, which is looked at again.
+    #[cold]
+    fn no_such_partition(&self, record: &Record<'_>, topic: &TopicQueue) -> Hindered<'static> {
+        self.shared.client.metadata().hint(Wish::Stale);
+        let partitions = topic.count();
+        let kind = ErrorKind::NoSuchPartition { partitions };
+        Hindered::Failed(Error::new(kind, sending(record)))
     }
 
     #[inline]
@@ -432,11 +441,6 @@ fn sending(record: &Record<'_>) -> String {
         Some(partition) => format!("sending to {}-{partition}", record.topic),
         None => format!("sending to {}", record.topic),
     }
-}
-
-fn no_such_partition(record: &Record<'_>, topic: &TopicQueue) -> Error {
-    let partitions = topic.count();
-    Error::new(ErrorKind::NoSuchPartition { partitions }, sending(record))
 }
 
 fn closed(record: &Record<'_>) -> Error {

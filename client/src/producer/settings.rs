@@ -168,6 +168,12 @@ impl Settings {
                 "partitioner.availability.timeout.ms needs partitioner.adaptive.partitioning.enable",
             ));
         }
+        if !self.linger.is_zero() && self.linger >= self.delivery_timeout {
+            return Err(Error::config(
+                "delivery.timeout.ms must be greater than linger.ms, or batches that linger would \
+                 never be sent",
+            ));
+        }
         if self.delivery_timeout.is_zero() || self.batch_size == 0 || self.max_request_size == 0 {
             return Err(Error::config(
                 "delivery.timeout.ms, batch.size and max.request.size must be greater than 0",
@@ -191,4 +197,39 @@ fn level(name: &str, value: &str, compression: Compression) -> Result<i32> {
     let refused = |e| Error::config(format!("{name}: {e}"));
     compression.check_level(level).map_err(refused)?;
     Ok(level)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_that_contradict_each_other_are_refused() {
+        for pairs in [
+            [("enable.idempotence", "true"), ("acks", "1")],
+            [
+                ("partitioner.ignore.keys", "true"),
+                ("partitioner", "random"),
+            ],
+            [
+                ("partitioner.adaptive.partitioning.enable", "false"),
+                ("partitioner.availability.timeout.ms", "1"),
+            ],
+            [("linger.ms", "1000"), ("delivery.timeout.ms", "1000")],
+        ] {
+            let with = |pairs: &[(&str, &str)]| {
+                let mut settings = Settings::default();
+                for (name, value) in pairs {
+                    settings.set(name, value).expect("it is a setting");
+                }
+                settings
+            };
+            let error = with(&pairs)
+                .check()
+                .expect_err("they contradict each other");
+            for (name, _) in pairs {
+                assert!(error.to_string().contains(name), "{name}: {error}");
+            }
+        }
+    }
 }
