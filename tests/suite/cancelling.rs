@@ -4,16 +4,17 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::mpsc,
     task::Poll,
     time::Duration,
 };
 
 use ottla::{
     ErrorKind, Producer, Record, Start,
-    protocol::{ErrorCode, messages::ApiKey},
+    protocol::{ErrorCode, messages::ApiKey, records::Compression},
 };
 use ottla_broker::{Action, Cluster};
-use ottla_tests::{Target, on_every_cluster};
+use ottla_tests::{Target, on_every_cluster, patient};
 
 on_every_cluster! {
     a_flush_that_is_dropped_does_nothing_to_records
@@ -102,4 +103,30 @@ async fn a_send_that_is_dropped_while_its_topic_is_looked_up_sends_nothing() {
     let delivery = producer.send(record).await.expect("there is room");
     assert_eq!(delivery.await.expect("it is written").offset, 0);
     producer.flush().await.expect("nothing is stuck");
+}
+
+/// Compression borrows threads of the runtime, and others may have all of them.
+#[test]
+fn a_close_ends_in_time_though_no_thread_compresses() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .max_blocking_threads(1)
+        .enable_all()
+        .build();
+    let runtime = runtime.expect("a runtime");
+    let (release, hold) = mpsc::channel::<()>();
+    runtime.block_on(async {
+        let (client, topic) = Target::in_memory(1).await.topic(1).await;
+        let builder = Producer::builder(&client).compression(Compression::Lz4);
+        let producer = builder.build().expect("the settings are fine");
+        let held = tokio::task::spawn_blocking(move || hold.recv());
+        let value = vec![b'x'; 100_000];
+        let record = Record::to(&topic).value(&value);
+        let delivery = producer.send(record).await.expect("there is room");
+        let closed = patient(producer.close(Duration::from_millis(50))).await;
+        closed.expect_err("a record was given up");
+        let error = patient(delivery).await.expect_err("it was given up");
+        assert!(!error.possibly_written(), "{error}");
+        drop(release);
+        held.await.expect("it ends").expect_err("nothing is sent");
+    });
 }

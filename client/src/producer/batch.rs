@@ -13,7 +13,6 @@ use super::{
     memory::{Memory, Pooled},
     record::{BatchOutcome, Completion, Part},
 };
-use crate::error::{Error, ErrorKind};
 
 /// A batch as the producer's task, and the machine for it, holds it.
 #[derive(Debug)]
@@ -146,10 +145,12 @@ impl Held {
 
     /// What is being done with it, for errors.
     pub(super) fn doing(&self) -> String {
-        let Completion {
-            topic, partition, ..
-        } = &*self.completion;
-        format!("writing to {topic}-{partition}")
+        self.completion.doing()
+    }
+
+    /// Whether it could not be compressed.
+    pub(super) const fn is_spoilt(&self) -> bool {
+        matches!(self.stage, Stage::Spoilt)
     }
 }
 
@@ -157,7 +158,7 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         if !self.completion.is_finished() {
-            let given_up = Error::new(ErrorKind::Closed, self.doing());
+            let given_up = self.completion.given_up();
             self.completion.finish(BatchOutcome::Failed(given_up));
         }
         // The buffer first: then it lies ready for whoever waits for the pages.

@@ -153,7 +153,7 @@ impl ProducerBuilder {
     /// | `partitioner.availability.timeout.ms` | 0 | leave out brokers that let batches wait so long; 0: never |
     /// | `linger.ms` | 5 | less than `delivery.timeout.ms` |
     /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; Java: 16384 |
-    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up. 1 MiB more in all, 2 and a batch per core if compressed |
+    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up; see [below](#memory) |
     /// | `max.request.size` | 1048576 | bytes; also the largest record |
     /// | `max.in.flight.requests.per.connection` | 5 | and batches per partition; at most 5 if idempotent |
     /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
@@ -162,6 +162,10 @@ impl ProducerBuilder {
     /// | `compression.type` | none | none, gzip, snappy, lz4, zstd |
     /// | `compression.gzip.level` | 6 | 1 to 9, or -1 for the default |
     /// | `compression.zstd.level` | 3 | -131072 to 22 |
+    ///
+    /// # Memory
+    /// A producer takes `buffer.memory` and up to 1 MiB more; if it compresses, 2 MiB more, and the size of
+    /// a batch for each core.
     ///
     /// # Errors
     /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the

@@ -10,10 +10,27 @@ use std::{
 use ottla_core::producer::{Batch, Slot};
 use ottla_protocol::records::{Compression, Compressor};
 
-use super::{batch::Held, memory::PAGE, settings::Settings};
+use super::{batch::Held, memory::PAGE, record::Completion, settings::Settings};
 
-/// A partition's batches by job; `None` while the job is not done.
-type Queue = VecDeque<(u64, Option<Batch<Held>>)>;
+/// A partition's batches, in order.
+type Queue = VecDeque<Place>;
+
+/// Where a batch is waited for.
+#[derive(Debug)]
+struct Place {
+    /// Its job.
+    id: u64,
+    /// While the job is not done.
+    coming: Coming,
+    batch: Option<Batch<Held>>,
+}
+
+/// A batch that is elsewhere.
+#[derive(Debug)]
+pub(super) struct Coming {
+    pub(super) completion: Arc<Completion>,
+    pub(super) number: u64,
+}
 
 /// Batches that may go on to the machine, in order.
 type Ready = Vec<(Slot, Batch<Held>)>;
@@ -58,7 +75,8 @@ pub(super) struct Job {
     slot: Slot,
     id: u64,
     batch: Batch<Held>,
-    compressor: Compressor,
+    /// Until it panics.
+    compressor: Option<Compressor>,
 }
 
 /// A [`Job`] that is done.
@@ -66,24 +84,28 @@ pub(super) struct Job {
 pub(super) struct Packed(Job);
 
 impl Job {
-    /// A codec that panics spoils its batch, and none of those behind it.
     pub(super) fn run(mut self) -> Packed {
-        let Self {
-            batch, compressor, ..
-        } = &mut self;
-        let packed = AssertUnwindSafe(|| pack(&mut batch.payload, compressor));
-        if catch_unwind(packed).is_err() {
-            tracing::error!(doing = batch.payload.doing(), "the compressor panicked");
-            self.compressor = Compressor::new(Compression::None, None);
-        }
+        self.compressor = pack(&mut self.batch.payload, self.compressor.take());
         Packed(self)
     }
 }
 
-fn pack(held: &mut Held, compressor: &mut Compressor) {
-    if let Err(error) = held.pack(compressor) {
-        tracing::error!(%error, doing = held.doing(), "a batch cannot be compressed");
+/// Compresses a batch. A codec that fails, or panics, spoils its batch and none of those behind it;
+/// one that panicked is not used again.
+fn pack(held: &mut Held, compressor: Option<Compressor>) -> Option<Compressor> {
+    let mut compressor = compressor?;
+    let packed = AssertUnwindSafe(|| held.pack(&mut compressor));
+    match catch_unwind(packed) {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(%error, doing = held.doing(), "a batch cannot be compressed");
+        }
+        Err(_) => {
+            tracing::error!(doing = held.doing(), "the compressor panicked");
+            return None;
+        }
     }
+    Some(compressor)
 }
 
 impl Packing {
@@ -117,7 +139,14 @@ impl Packing {
         }
         let id = self.next;
         self.next += 1;
-        self.queues.entry(slot).or_default().push_back((id, None));
+        self.queues.entry(slot).or_default().push_back(Place {
+            id,
+            coming: Coming {
+                completion: held.completion.clone(),
+                number: held.number,
+            },
+            batch: None,
+        });
         self.waiting.push_back((slot, id, batch));
         None
     }
@@ -131,9 +160,8 @@ impl Packing {
     pub(super) fn pack(&mut self, held: &mut Held) {
         let compression = self.compression_of(held);
         if compression != Compression::None {
-            let mut compressor = self.compressor(compression);
-            pack(held, &mut compressor);
-            self.compressors.push(compressor);
+            let compressor = self.compressor(compression);
+            self.compressors.extend(pack(held, Some(compressor)));
         }
     }
 
@@ -142,7 +170,7 @@ impl Packing {
         self.free.checked_sub(1)?;
         let (slot, id, batch) = self.waiting.pop_front()?;
         self.free -= 1;
-        let compressor = self.compressor(self.compression_of(&batch.payload));
+        let compressor = Some(self.compressor(self.compression_of(&batch.payload)));
         Some(Job {
             slot,
             id,
@@ -161,21 +189,17 @@ impl Packing {
             compressor,
         } = packed.0;
         self.free += 1;
-        self.compressors.push(compressor);
+        self.compressors.extend(compressor);
         let Some(queue) = self.queues.get_mut(&slot) else {
             return Err(Box::new(batch));
         };
-        let Some((_, place)) = queue.iter_mut().find(|(of, _)| *of == id) else {
+        let Some(place) = queue.iter_mut().find(|place| place.id == id) else {
             return Err(Box::new(batch));
         };
-        *place = Some(batch);
-        let done = queue
-            .iter()
-            .take_while(|(_, batch)| batch.is_some())
-            .count();
-        let ready = queue
-            .drain(..done)
-            .filter_map(|(_, batch)| Some((slot, batch?)));
+        place.batch = Some(batch);
+        let done = queue.iter().take_while(|p| p.batch.is_some()).count();
+        let ready = queue.drain(..done);
+        let ready = ready.filter_map(|place| Some((slot, place.batch?)));
         let ready = ready.collect();
         if queue.is_empty() {
             self.queues.remove(&slot);
@@ -183,12 +207,19 @@ impl Packing {
         Ok(ready)
     }
 
-    /// Gives up what has not begun and what is done; jobs that run come to nothing.
-    pub(super) fn abort(&mut self) -> Vec<Batch<Held>> {
-        let queues = std::mem::take(&mut self.queues).into_values().flatten();
-        let done = queues.filter_map(|(_, batch)| batch);
-        let waiting = std::mem::take(&mut self.waiting).into_iter();
-        done.chain(waiting.map(|(_, _, batch)| batch)).collect()
+    /// Gives up what it holds; and says what is still being compressed, which then comes to nothing.
+    pub(super) fn abort(&mut self) -> (Vec<Batch<Held>>, Vec<Coming>) {
+        let waiting = std::mem::take(&mut self.waiting);
+        let begun = |place: &Place| waiting.iter().all(|(_, id, _)| *id != place.id);
+        let (mut held, mut coming) = (Vec::new(), Vec::new());
+        for place in std::mem::take(&mut self.queues).into_values().flatten() {
+            if place.batch.is_none() && begun(&place) {
+                coming.push(place.coming);
+            }
+            held.extend(place.batch);
+        }
+        held.extend(waiting.into_iter().map(|(_, _, batch)| batch));
+        (held, coming)
     }
 
     fn compression_of(&self, held: &Held) -> Compression {

@@ -9,7 +9,7 @@ use std::{
 
 use ottla_protocol::records::Header;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 
 /// A record to be sent, borrowed from the caller: [`Producer::send`](super::Producer::send) copies it
 /// straight into the batch.
@@ -251,6 +251,16 @@ impl Completion {
             }
         }
         Poll::Pending
+    }
+
+    /// What is being done with the batch, for errors.
+    pub(super) fn doing(&self) -> String {
+        format!("writing to {}-{}", self.topic, self.partition)
+    }
+
+    /// The error of a batch that nobody wrote.
+    pub(super) fn given_up(&self) -> Error {
+        Error::new(ErrorKind::Closed, self.doing())
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -27,6 +27,12 @@ pub(super) const ABORTED: Outcome = Outcome::Aborted {
     possibly_written: false,
 };
 
+/// What becomes of a batch that could not be compressed.
+pub(super) const SPOILT: Outcome = Outcome::Refused {
+    error: ErrorCode::UNKNOWN_SERVER_ERROR,
+    possibly_written: false,
+};
+
 impl Sender {
     pub(super) fn handle(&mut self, event: Event) {
         let now = Instant::now().into_std();

@@ -28,15 +28,15 @@ use tokio::{
 };
 use uuid::Uuid;
 
-use answers::ABORTED;
+use answers::{ABORTED, SPOILT};
 use order::Order;
 
 use super::{
     accumulator::{Accumulator, Filling, Queue},
     batch::Held,
     load::Loads,
-    packing::{Packed, Packing},
-    record::Refusal,
+    packing::{Coming, Packed, Packing},
+    record::{BatchOutcome, Refusal},
     settings::{Acks, Settings},
 };
 use crate::{
@@ -199,7 +199,6 @@ impl Sender {
             Command::Abort(done) => {
                 self.take_all();
                 self.abort();
-                // Jobs that are running still hold theirs.
                 self.flushes.push((self.next_number, done));
                 self.answer_flushes();
             }
@@ -332,6 +331,9 @@ impl Sender {
     }
 
     fn enter(&mut self, slot: Slot, batch: Batch<Held>) {
+        if batch.payload.is_spoilt() {
+            return self.finish(batch.payload, SPOILT, None);
+        }
         let size = batch.payload.size();
         self.machine.handle_batch(slot, Batch { size, ..batch });
     }
@@ -422,8 +424,14 @@ impl Sender {
     }
 
     fn abort(&mut self) {
-        for held in self.packing.abort() {
+        let (held, coming) = self.packing.abort();
+        for held in held {
             self.finish(held.payload, ABORTED, None);
+        }
+        // No thread may have taken them up yet, and none may for long.
+        for Coming { completion, number } in coming {
+            completion.finish(BatchOutcome::Failed(completion.given_up()));
+            self.outstanding.remove(&number);
         }
         self.machine.abort();
         self.finish_all(&HashMap::new());
