@@ -24,6 +24,9 @@ use inbox::Inbox;
 /// The largest frame that is taken from a broker: more than any sane `fetch.max.bytes`.
 pub const MAX_FRAME: usize = 100 << 20;
 
+/// Requests without an answer whose numbers are kept.
+const MAX_UNASKED: usize = 1024;
+
 /// One broker connection; `T` is what the caller wants back with each response.
 #[derive(Debug)]
 pub struct Connection<T> {
@@ -35,6 +38,8 @@ pub struct Connection<T> {
     in_flight: VecDeque<InFlight<T>>,
     /// Requests without an answer whose bytes are not all written yet.
     unanswering: VecDeque<InFlight<T>>,
+    /// The last requests that want no answer, which some servers give all the same (rule 11).
+    unasked: VecDeque<i32>,
     next_id: i32,
 }
 
@@ -91,6 +96,7 @@ impl<T> Connection<T> {
             inbox: Inbox::new(max_frame),
             in_flight: VecDeque::new(),
             unanswering: VecDeque::new(),
+            unasked: VecDeque::new(),
             next_id: 0,
         }
     }
@@ -123,6 +129,10 @@ impl<T> Connection<T> {
             self.in_flight.push_back(sent);
         } else {
             self.unanswering.push_back(sent);
+            self.unasked.push_back(id);
+            if self.unasked.len() > MAX_UNASKED {
+                self.unasked.pop_front();
+            }
         }
     }
 
@@ -179,19 +189,38 @@ impl<T> Connection<T> {
     /// # Errors
     /// When what came in cannot be an answer to what went out; the connection is then of no use.
     pub fn poll_response(&mut self) -> Result<Option<(T, Bytes)>, Fault> {
-        let Some(frame) = self.inbox.next_frame()? else {
-            return Ok(None);
-        };
-        let got = frame::correlation_id(&frame).ok_or(Fault::ShortFrame(frame.len()))?;
-        let Some(oldest) = self.in_flight.pop_front() else {
-            return Err(Fault::Unsolicited(got));
-        };
-        if oldest.id != got {
-            let expected = oldest.id;
-            self.in_flight.push_front(oldest);
-            return Err(Fault::OutOfOrder { expected, got });
+        loop {
+            let Some(frame) = self.inbox.next_frame()? else {
+                return Ok(None);
+            };
+            let got = frame::correlation_id(&frame).ok_or(Fault::ShortFrame(frame.len()))?;
+            match self.in_flight.pop_front() {
+                Some(oldest) if oldest.id == got => return Ok(Some((oldest.token, frame))),
+                other => {
+                    let expected = other.as_ref().map(|oldest| oldest.id);
+                    if let Some(oldest) = other {
+                        self.in_flight.push_front(oldest);
+                    }
+                    self.pass_over(got, expected)?;
+                }
+            }
         }
-        Ok(Some((oldest.token, frame)))
+    }
+
+    /// Takes an answer to a request that wanted none.
+    fn pass_over(&mut self, got: i32, expected: Option<i32>) -> Result<(), Fault> {
+        match self.unasked.iter().position(|id| *id == got) {
+            Some(at) => {
+                self.unasked.drain(..=at);
+                Ok(())
+            }
+            None => Err(
+                expected.map_or(Fault::Unsolicited(got), |expected| Fault::OutOfOrder {
+                    expected,
+                    got,
+                }),
+            ),
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to say.

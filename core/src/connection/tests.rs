@@ -223,6 +223,28 @@ fn a_request_without_an_answer_is_done_when_it_is_written() {
     assert_eq!(c.poll_timeout(), None);
 }
 
+/// Some servers that speak Kafka's protocol answer all the same.
+#[test]
+fn an_answer_that_nobody_asked_for_is_passed_over() {
+    let now = Instant::now();
+    let mut c = Connection::default();
+    for answered in [false, false, true, false] {
+        c.handle_request(
+            now,
+            Outgoing {
+                answered,
+                ..outgoing(answered)
+            },
+        );
+    }
+    let bytes: Vec<_> = (0..4).flat_map(|id| response(id, b"")).collect();
+    let got = read(&mut c, &bytes).expect("in order");
+    assert_eq!(got.len(), 1);
+    assert!(got[0].0);
+    assert_eq!(read(&mut c, &response(1, b"")), Err(Fault::Unsolicited(1)));
+    assert_eq!(read(&mut c, &response(4, b"")), Err(Fault::Unsolicited(4)));
+}
+
 /// The broker reads nothing any more: whoever waits for the bytes to leave is not to wait for ever.
 #[test]
 fn a_request_without_an_answer_has_its_time_to_be_written() {
