@@ -18,29 +18,65 @@ fn refused(error: ErrorCode) -> Outcome {
     }
 }
 
+/// What is behind it may be answered before its parts are there, or after that.
 #[test]
 fn a_batch_that_is_too_large_goes_on_in_parts_under_its_own_sequences() {
-    let mut s = Script::with_id();
-    let window = in_flight(&mut s, 2);
-    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
-    assert_eq!(s.machine.poll_split(), Some((P, 'a')));
-    assert_eq!(s.send(), None, "nothing overtakes the parts");
-    s.machine
-        .handle_split(P, vec![batch('1', 4), batch('2', 6)]);
-    s.answer(&window[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
-    let again: Vec<_> = (0..3).map(|_| s.sent()).collect();
-    let stamps: Vec<_> = again.iter().flat_map(stamps).collect();
-    assert_eq!(stamps, [(0, 10), (0, 14), (0, 20)]);
-    for (request, offset) in again.iter().zip([10, 14, 20]) {
-        s.ack(request, offset);
+    for (error, answered_first) in [
+        (ErrorCode::MESSAGE_TOO_LARGE, false),
+        (ErrorCode::RECORD_LIST_TOO_LARGE, true),
+    ] {
+        let mut s = Script::with_id();
+        let window = in_flight(&mut s, 2);
+        let behind = |s: &mut Script| {
+            s.answer(&window[1], ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+        };
+        s.answer(&window[0], error, -1);
+        assert_eq!(s.machine.poll_split(), Some((P, 'a')));
+        if answered_first {
+            behind(&mut s);
+        }
+        assert_eq!(s.send(), None, "nothing overtakes the parts");
+        s.machine
+            .handle_split(P, vec![batch('1', 4), batch('2', 6)]);
+        if !answered_first {
+            behind(&mut s);
+        }
+        let again: Vec<_> = (0..3).map(|_| s.sent()).collect();
+        let stamps: Vec<_> = again.iter().flat_map(stamps).collect();
+        assert_eq!(stamps, [(0, 10), (0, 14), (0, 20)]);
+        for (request, offset) in again.iter().zip([10, 14, 20]) {
+            s.ack(request, offset);
+        }
+        let expected = [
+            ('1', delivered(10)),
+            ('2', delivered(14)),
+            ('b', delivered(20)),
+        ];
+        assert_eq!(s.finished(), expected);
+        assert!(s.machine.is_idle());
     }
-    let expected = [
-        ('1', delivered(10)),
-        ('2', delivered(14)),
-        ('b', delivered(20)),
-    ];
-    assert_eq!(s.finished(), expected);
-    assert!(s.machine.is_idle());
+}
+
+#[test]
+fn parts_have_no_more_time_than_the_whole_had() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    s.now += 100 * SECOND;
+    let late = |payload, count| Batch {
+        created: s.now,
+        ..batch(payload, count)
+    };
+    let parts = vec![late('1', 4), late('2', 6)];
+    let (slot, _) = s.machine.poll_split().expect("it is to be split");
+    s.machine.handle_split(slot, parts);
+    s.now += 20 * SECOND;
+    s.machine.handle_timeout(s.now);
+    let expired = Outcome::Expired {
+        possibly_written: false,
+        last_error: None,
+    };
+    assert_eq!(s.finished(), [('1', expired), ('2', expired)]);
 }
 
 #[test]
@@ -83,6 +119,20 @@ fn a_batch_that_is_given_up_while_it_is_split_stays_given_up() {
         possibly_written: false,
     };
     assert_eq!(s.finished(), [('1', aborted), ('2', aborted)]);
+    assert!(s.machine.is_idle());
+}
+
+#[test]
+fn a_batch_that_is_given_up_before_it_is_split_is_not_lost() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    s.machine.abort();
+    assert_eq!(s.machine.poll_split(), None);
+    let aborted = Outcome::Aborted {
+        possibly_written: false,
+    };
+    assert_eq!(s.finished(), [('a', aborted)]);
     assert!(s.machine.is_idle());
 }
 
@@ -136,36 +186,74 @@ fn each_partition_has_its_turn_at_being_first() {
 
 #[test]
 fn a_topic_that_stays_unknown_is_given_up_with_all_its_batches() {
-    let mut s = Script::with_id();
-    let window = in_flight(&mut s, 2);
-    let began = s.now;
-    for request in &window {
-        s.answer(request, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
+    for unknown in [
+        ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ErrorCode::UNKNOWN_TOPIC_ID,
+    ] {
+        let mut s = Script::with_id();
+        let window = in_flight(&mut s, 2);
+        let end = s.now + 30 * SECOND;
+        for request in &window {
+            s.answer(request, unknown, -1);
+        }
+        s.now += SECOND;
+        s.machine.handle_timeout(s.now);
+        assert_eq!(s.machine.poll_timeout(), Some(end), "{unknown:?}");
+        // Another error in between hides nothing (rule 39), and its wait ends with the topic.
+        let again = s.sent();
+        s.now = end - SECOND / 1000;
+        s.machine.handle_lost(s.now, again.id, true);
+        s.now = end;
+        s.machine.handle_timeout(s.now);
+        let refused = |possibly_written| Outcome::Refused {
+            error: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            possibly_written,
+        };
+        assert_eq!(s.finished(), [('a', refused(true)), ('b', refused(false))]);
+        // Should there be a topic again, the sequence that was left open is not gone on with.
+        s.batch(P, 'c', 10);
+        assert_eq!(stamps(&s.sent()), [(1, 0)]);
     }
-    // Another error in between hides nothing (rule 39).
-    s.now += SECOND;
-    let again = s.sent();
-    s.answer(&again, ErrorCode::NOT_LEADER_OR_FOLLOWER, -1);
-    s.now = began + 30 * SECOND;
-    s.machine.handle_timeout(s.now);
-    let expected = refused(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
-    assert_eq!(s.finished(), [('a', expected), ('b', expected)]);
-    // Should there be a topic again, the sequence that was left open is not gone on with.
-    s.batch(P, 'c', 10);
-    assert_eq!(stamps(&s.sent()), [(1, 0)]);
 }
 
 #[test]
 fn a_topic_whose_leader_answers_is_not_unknown() {
+    for answer in [
+        ErrorCode::NONE,
+        ErrorCode::NOT_ENOUGH_REPLICAS,
+        ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND,
+        ErrorCode::REQUEST_TIMED_OUT,
+        ErrorCode::THROTTLING_QUOTA_EXCEEDED,
+    ] {
+        let mut s = Script::with_id();
+        s.batch(P, 'a', 1);
+        s.batch(P, 'b', 1);
+        let began = s.now;
+        let request = s.sent();
+        s.answer(&request, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
+        s.now += SECOND;
+        let request = s.sent();
+        s.answer(&request, answer, 0);
+        s.now = began + 31 * SECOND;
+        s.machine.handle_timeout(s.now);
+        let written: &[_] = match answer {
+            ErrorCode::NONE => &[('a', delivered(0))],
+            _ => &[],
+        };
+        assert_eq!(s.finished(), written, "{answer:?}");
+    }
+}
+
+#[test]
+fn what_comes_after_all_was_given_up_has_its_own_time() {
     let mut s = Script::with_id();
     s.batch(P, 'a', 1);
-    let began = s.now;
     let request = s.sent();
     s.answer(&request, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, -1);
-    s.now += SECOND;
-    let request = s.sent();
-    s.answer(&request, ErrorCode::NOT_ENOUGH_REPLICAS, -1);
-    s.now = began + 31 * SECOND;
+    s.machine.abort();
+    s.finished();
+    s.now += 31 * SECOND;
+    s.batch(P, 'b', 1);
     s.machine.handle_timeout(s.now);
     assert_eq!(s.finished(), []);
 }
@@ -273,4 +361,27 @@ fn a_topic_made_anew_while_nothing_is_held_gets_a_new_epoch_too() {
     s.machine.handle_topic_recreated("t");
     s.batch(P, 'b', 10);
     assert_eq!(stamps(&s.sent()), [(1, 0)]);
+}
+
+#[test]
+fn a_topic_made_anew_while_a_batch_is_split_gets_a_new_epoch_for_the_parts() {
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, -1);
+    let (slot, _) = s.machine.poll_split().expect("it is to be split");
+    s.machine.handle_topic_recreated("t");
+    s.machine
+        .handle_split(slot, vec![batch('1', 4), batch('2', 6)]);
+    let first = s.sent();
+    s.ack(&first, 0);
+    assert_eq!([stamps(&first), stamps(&s.sent())], [[(1, 0)], [(1, 4)]]);
+}
+
+#[test]
+fn another_topic_made_anew_changes_nothing() {
+    let mut s = Script::with_id();
+    in_flight(&mut s, 0);
+    s.machine.handle_topic_recreated("u");
+    s.batch(P, 'b', 10);
+    assert_eq!(stamps(&s.sent()), [(0, 10)]);
 }
