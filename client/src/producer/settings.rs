@@ -202,34 +202,71 @@ fn level(name: &str, value: &str, compression: Compression) -> Result<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+
+    const ACKS: &str = "acks";
+    const IDEMPOTENCE: &str = "enable.idempotence";
+    const IN_FLIGHT: &str = "max.in.flight.requests.per.connection";
+    const PARTITIONER: &str = "partitioner";
+    const IGNORE_KEYS: &str = "partitioner.ignore.keys";
+    const ADAPTIVE: &str = "partitioner.adaptive.partitioning.enable";
+    const AVAILABILITY: &str = "partitioner.availability.timeout.ms";
+    const LINGER: &str = "linger.ms";
+    const TIMEOUT: &str = "delivery.timeout.ms";
+
+    type Pairs = &'static [(&'static str, &'static str)];
+
+    fn check(pairs: Pairs) -> Result<()> {
+        let mut settings = Settings::default();
+        for (name, value) in pairs {
+            settings.set(name, value).expect("it is a setting");
+        }
+        settings.check()
+    }
 
     #[test]
-    fn settings_that_contradict_each_other_are_refused() {
-        for pairs in [
-            [("enable.idempotence", "true"), ("acks", "1")],
-            [
-                ("partitioner.ignore.keys", "true"),
-                ("partitioner", "random"),
-            ],
-            [
-                ("partitioner.adaptive.partitioning.enable", "false"),
-                ("partitioner.availability.timeout.ms", "1"),
-            ],
-            [("linger.ms", "1000"), ("delivery.timeout.ms", "1000")],
-        ] {
-            let with = |pairs: &[(&str, &str)]| {
-                let mut settings = Settings::default();
-                for (name, value) in pairs {
-                    settings.set(name, value).expect("it is a setting");
-                }
-                settings
-            };
-            let error = with(&pairs)
-                .check()
-                .expect_err("they contradict each other");
-            for (name, _) in pairs {
-                assert!(error.to_string().contains(name), "{name}: {error}");
-            }
+    fn settings_that_contradict_each_other_are_refused_by_their_names() {
+        let refused: [Pairs; 12] = [
+            &[(IDEMPOTENCE, "true"), (ACKS, "1")],
+            &[(IDEMPOTENCE, "true"), (ACKS, "0")],
+            &[(IN_FLIGHT, "0")],
+            &[(IN_FLIGHT, "0"), (IDEMPOTENCE, "false")],
+            &[(IN_FLIGHT, "6")],
+            &[(IGNORE_KEYS, "true"), (PARTITIONER, "consistent")],
+            &[(IGNORE_KEYS, "true"), (PARTITIONER, "murmur2_random")],
+            &[(AVAILABILITY, "1"), (ADAPTIVE, "false")],
+            &[(LINGER, "1000"), (TIMEOUT, "1000")],
+            &[(TIMEOUT, "0")],
+            &[("batch.size", "0")],
+            &[("max.request.size", "0")],
+        ];
+        for pairs in refused {
+            let error = check(pairs).expect_err("one is too much");
+            assert!(matches!(error.kind(), ErrorKind::Config(_)), "{error}");
+            let told = error.to_string();
+            assert!(pairs.iter().all(|(name, _)| told.contains(name)), "{told}");
+        }
+        check(&[(LINGER, "0"), (TIMEOUT, "0")]).expect_err("nothing would be in time");
+    }
+
+    #[test]
+    fn settings_that_go_together_are_accepted() {
+        let accepted: [Pairs; 12] = [
+            &[],
+            &[(ACKS, "1")],
+            &[(ACKS, "0"), (IN_FLIGHT, "6")],
+            &[(ACKS, "all"), (IDEMPOTENCE, "false"), (IN_FLIGHT, "6")],
+            &[(IN_FLIGHT, "5")],
+            &[(IN_FLIGHT, "1")],
+            &[(IGNORE_KEYS, "true")],
+            &[(IGNORE_KEYS, "false"), (PARTITIONER, "consistent")],
+            &[(ADAPTIVE, "false"), (AVAILABILITY, "0")],
+            &[(AVAILABILITY, "1"), (ADAPTIVE, "true")],
+            &[(LINGER, "999"), (TIMEOUT, "1000")],
+            &[(LINGER, "0"), (TIMEOUT, "1")],
+        ];
+        for pairs in accepted {
+            check(pairs).expect("they go together");
         }
     }
 }
