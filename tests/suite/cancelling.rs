@@ -14,7 +14,7 @@ use ottla::{
     protocol::{ErrorCode, messages::ApiKey, records::Compression},
 };
 use ottla_broker::{Action, Cluster};
-use ottla_tests::{Target, on_every_cluster, patient};
+use ottla_tests::{Target, create, on_every_cluster, patient};
 
 on_every_cluster! {
     a_flush_that_is_dropped_does_nothing_to_records
@@ -56,9 +56,20 @@ async fn a_close_that_is_dropped_leaves_the_producer_closed_and_its_records_on_t
     let record = Record::to(&topic).value("v");
     let delivery = producer.send(record).await.expect("there is room");
     begin(producer.close(LONG)).await;
+    // Its batch may still be open.
+    let at_once = producer.try_send(record);
     assert_eq!(delivery.await.expect("it is written").offset, 0);
-    let error = producer.send(record).await.expect_err("it is closed");
-    assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+    let other = format!("{topic}-other");
+    create(&client, &other, 1, &[]).await;
+    let to_other = Record::to(&other).value("v");
+    for sent in [
+        at_once,
+        producer.send(record).await,
+        producer.send(to_other).await,
+    ] {
+        let error = sent.expect_err("it is closed");
+        assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+    }
 }
 
 #[tokio::test]
@@ -98,11 +109,19 @@ async fn a_send_that_is_dropped_while_its_topic_is_looked_up_sends_nothing() {
     let producer = Producer::builder(&client)
         .build()
         .expect("the defaults are fine");
-    begin(producer.send(Record::to("unknown").value("dropped"))).await;
+    let unknown = format!("{topic}-unknown");
+    begin(producer.send(Record::to(&unknown).value("dropped"))).await;
     let record = Record::to(&topic).value("v");
     let delivery = producer.send(record).await.expect("there is room");
     assert_eq!(delivery.await.expect("it is written").offset, 0);
+    // Not even once there is such a topic.
+    create(&client, &unknown, 1, &[]).await;
+    let record = Record::to(&unknown).value("v");
+    let delivery = producer.send(record).await.expect("there is room");
+    assert_eq!(delivery.await.expect("it is written").offset, 0);
     producer.flush().await.expect("nothing is stuck");
+    let end = client.offset(&unknown, 0, Start::Latest).await;
+    assert_eq!(end.expect("the leader says"), 1);
 }
 
 /// Compression borrows threads of the runtime, and others may have all of them.

@@ -368,3 +368,86 @@ impl Filling {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use ottla_core::cluster::Partition;
+
+    use super::*;
+    use crate::producer::{Partitioning, Record};
+
+    const PAGES: u32 = 8;
+    const BATCH: u32 = 4;
+
+    fn accumulator() -> Accumulator {
+        let (total, batch) = (PAGES as usize * PAGE, BATCH as usize * PAGE);
+        let memory = Arc::new(Memory::new(total, batch, 0));
+        let accumulator = Accumulator::new(memory, batch, Seeds::from(1));
+        accumulator.add_topic(&Topic {
+            name: "t".into(),
+            id: uuid::Uuid::nil(),
+            internal: false,
+            partitions: vec![Partition::default()],
+        });
+        accumulator
+    }
+
+    /// Appends a record with pages that were taken before.
+    fn append(to: &Accumulator, size: usize, pages: u32) -> Result<(), Obstacle> {
+        assert!(to.memory.try_take(pages), "they are free");
+        let value = vec![b'x'; size];
+        let new = NewRecord {
+            timestamp: 0,
+            key: None,
+            value: Some(&value),
+            headers: &[],
+        };
+        let topic = to.topic("t").expect("it was added");
+        let record = Record::to("t").partition(0);
+        let place = topic.choose(&record, &Partitioning::Random);
+        let place = place.expect("it has the partition");
+        to.append(place, &new, pages).map(drop)
+    }
+
+    fn free(of: &Accumulator) -> u32 {
+        let free = (0..=PAGES).rev().find(|pages| of.memory.try_take(*pages));
+        let free = free.expect("none is always to be had");
+        of.memory.give_back(free);
+        free
+    }
+
+    #[test]
+    fn pages_that_a_record_does_not_need_are_given_back() {
+        let to = accumulator();
+        append(&to, 100, 3).expect("it begins a batch of a page");
+        assert_eq!(free(&to), PAGES - 1);
+        append(&to, 100, 3).expect("it fits in there");
+        assert_eq!(free(&to), PAGES - 1);
+        append(&to, PAGE, 2).expect("the batch grows to a whole one");
+        assert_eq!(free(&to), PAGES - BATCH);
+        append(&to, 3 * PAGE, 4).expect("it begins another");
+        assert_eq!(free(&to), PAGES - 2 * BATCH);
+    }
+
+    #[test]
+    fn pages_that_are_too_few_are_given_back_before_more_are_waited_for() {
+        let to = accumulator();
+        append(&to, 4 * PAGE - 1000, 0).expect("there is room");
+        assert!(to.memory.try_take(1), "somebody else has it");
+        let left = free(&to);
+        let needs = append(&to, 1000, 1);
+        assert_eq!(needs, Err(Obstacle::NeedsPages(BATCH)));
+        assert_eq!(free(&to), left);
+    }
+
+    #[test]
+    fn whoever_waited_for_a_producer_that_was_closed_gives_its_pages_back() {
+        let to = accumulator();
+        append(&to, 100, 0).expect("there is room");
+        to.close();
+        for size in [100, 4 * PAGE] {
+            assert_eq!(append(&to, size, 4), Err(Obstacle::Closed));
+            assert_eq!(free(&to), PAGES - 1);
+        }
+    }
+}

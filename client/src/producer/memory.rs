@@ -197,7 +197,28 @@ impl Drop for Pooled {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        future::Future,
+        pin::pin,
+        task::{Context, Waker},
+    };
+
     use super::*;
+
+    #[test]
+    fn who_waits_no_longer_has_taken_nothing_and_is_not_counted() {
+        let memory = Memory::new(4 * PAGE, 4 * PAGE, 0);
+        assert!(memory.try_take(3));
+        {
+            let mut waiting = pin!(memory.take(2));
+            let polled = waiting
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()));
+            assert!(polled.is_pending() && memory.is_short());
+        }
+        assert!(!memory.is_short());
+        assert!(memory.try_take(1), "what was free is free");
+    }
 
     #[test]
     fn buffers_in_use_and_ready_stay_within_the_budget() {
