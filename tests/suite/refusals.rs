@@ -1,20 +1,29 @@
 //! What brokers refuse, cut smaller, slow down or no longer know, and what a producer makes of it.
 
 use std::{
+    future::Future,
+    pin::pin,
     sync::atomic::{AtomicU32, Ordering},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use bytes::Bytes;
 use ottla::{
-    Client, Consumer, Delivery, ErrorKind, Producer, Record, Start,
+    Client, Consumer, Delivery, Error, ErrorKind, Producer, Record, RecordMetadata, Start,
     protocol::{
         ErrorCode,
-        messages::{ApiKey, ProduceRequest, ProduceResponse, ProducedPartition, ProducedTopic},
-        records::{Batches, Compression},
+        messages::{
+            ApiKey, ProduceRequest, ProduceResponse, ProducedPartition, ProducedTopic,
+            RecordRefusal,
+        },
+        records::{BatchHeader, Batches, Compression},
     },
 };
 use ottla_broker::{Action, Cluster};
-use ottla_tests::{OwnRecord, Target, create, delete, on_every_cluster, read, recreate, send_all};
+use ottla_tests::{
+    OwnRecord, Target, create, delete, on_every_cluster, patient, read, recreate, send_all,
+};
 use tokio::time::Instant;
 
 on_every_cluster! {
@@ -41,6 +50,14 @@ fn noise(seed: u64, len: usize) -> Vec<u8> {
 async fn send(producer: &Producer, topic: &str, value: &[u8]) -> Delivery {
     let record = Record::to(topic).partition(0).value(value);
     producer.send(record).await.expect("there is room")
+}
+
+/// What became of a record that a flush has waited for.
+fn outcome(delivery: Delivery) -> Result<RecordMetadata, Error> {
+    match pin!(delivery).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(outcome) => outcome,
+        Poll::Pending => panic!("the flush was over too early"),
+    }
 }
 
 async fn values(client: &Client, topic: &str, n: usize) -> Vec<Vec<u8>> {
@@ -76,7 +93,7 @@ async fn sends_in_parts(target: &Target, compression: Compression) {
     producer.flush().await.expect("the producer lives");
     let mut offset = 0;
     for (n, delivery) in deliveries.into_iter().enumerate() {
-        match delivery.await {
+        match outcome(delivery) {
             Ok(written) => {
                 assert_eq!(written.offset, offset, "record {n}");
                 offset += 1;
@@ -95,6 +112,26 @@ async fn sends_in_parts(target: &Target, compression: Compression) {
     expected.remove(TOO_LARGE);
     assert_eq!(values(&client, &topic, 199).await, expected);
     send_all(&producer, &topic, &[OwnRecord::value(0, "after")]).await;
+}
+
+#[tokio::test]
+async fn parts_of_a_compressed_batch_are_compressed_too() {
+    let cluster = Cluster::builder().start().await.expect("it starts");
+    let limit = [("max.message.bytes", "4000")];
+    let (client, topic) = Target::of(cluster.clone()).topic_with(1, &limit).await;
+    let builder = Producer::builder(&client).compression(Compression::Lz4);
+    let builder = builder.linger(Duration::from_secs(5));
+    let producer = builder.build().expect("the settings are fine");
+    for n in 1..50 {
+        let value = [noise(n, 100), vec![b'x'; 100]].concat();
+        drop(send(&producer, &topic, &value).await);
+    }
+    producer.flush().await.expect("the producer lives");
+    let batches = cluster.batches(&topic, 0);
+    assert!(batches.len() > 1, "it was sent in parts");
+    for batch in batches {
+        assert_eq!(compression(batch), Compression::Lz4);
+    }
 }
 
 async fn a_refusal_of_one_record_says_so_to_that_one_only(target: Target) {
@@ -150,6 +187,27 @@ async fn a_topic_that_was_made_anew_takes_records_again(target: Target) {
     assert!(written.into_iter().eq(0..50));
     let new: Vec<_> = (0..50).map(|n: u8| n.to_string().into_bytes()).collect();
     assert_eq!(values(&target.client().await, &topic, 50).await, new);
+}
+
+#[tokio::test]
+async fn a_topic_that_was_made_anew_costs_one_epoch_however_often_it_is_seen() {
+    let cluster = Cluster::builder().start().await.expect("it starts");
+    let (client, topic) = Target::of(cluster.clone()).topic(1).await;
+    let producer = Producer::builder(&client)
+        .build()
+        .expect("the defaults are fine");
+    let record = [OwnRecord::value(0, "x")];
+    send_all(&producer, &topic, &record).await;
+    recreate(&client, &topic).await;
+    for n in 0..4 {
+        send_all(&producer, &topic, &record).await;
+        let other = format!("{topic}-{n}");
+        create(&client, &other, 1, &[]).await;
+        client.topic(&other).await.expect("it was just created");
+    }
+    send_all(&producer, &topic, &record).await;
+    let last = cluster.batches(&topic, 0).pop().expect("it is written");
+    assert_eq!(header(last).producer_epoch, 1);
 }
 
 async fn records_of_a_topic_that_is_gone_fail_within_the_limit(target: Target) {
@@ -220,30 +278,144 @@ async fn a_topic_may_be_compressed_in_its_own_way() {
     ] {
         send_all(&producer, topic, &[OwnRecord::value(0, vec![b'x'; 1000])]).await;
         let log = cluster.batches(topic, 0).concat();
-        let batch = Batches::new(log.into()).next().expect("it is written");
-        let compression = batch.expect("it is whole").header().compression();
-        assert_eq!(compression.expect("it is one"), expected, "{topic}");
+        assert_eq!(compression(log), expected, "{topic}");
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_broker_that_throttles_is_left_alone_for_as_long_as_it_says() {
+#[tokio::test]
+async fn only_one_topic_may_be_compressed() {
+    let (client, topic) = Target::in_memory(1).await.topic(1).await;
+    let builder = Producer::builder(&client).topic_compression(&topic, Compression::Zstd);
+    let producer = builder.build().expect("the settings are fine");
+    // Too many to be compressed in passing.
+    let sent: Vec<_> = (0..100)
+        .map(|n| OwnRecord::value(0, noise(n, 1000)))
+        .collect();
+    let offsets = patient(send_all(&producer, &topic, &sent)).await;
+    assert!(offsets.into_iter().eq(0..100));
+}
+
+fn compression(log: impl Into<Bytes>) -> Compression {
+    let compression = header(log).compression();
+    compression.expect("it is one")
+}
+
+/// That of the first batch in a log.
+fn header(log: impl Into<Bytes>) -> BatchHeader {
+    let batch = Batches::new(log.into()).next().expect("it is written");
+    *batch.expect("it is whole").header()
+}
+
+/// A cluster in memory with one topic.
+async fn cluster() -> (Cluster, Client) {
     let builder = Cluster::builder().brokers(1).in_memory();
     let cluster = builder.start().await.expect("it starts");
-    let seen = AtomicU32::new(0);
-    cluster.control(move |request| {
-        let first = request.api_key == ApiKey::Produce && seen.fetch_add(1, Ordering::Relaxed) == 0;
-        match request.message::<ProduceRequest>() {
-            Some(message) if first => Action::replace(throttled(message, 30_000)),
-            _ => Action::Pass,
-        }
-    });
     let connect = cluster.clone();
     let client = Client::builder(cluster.bootstrap())
         .connect_with(move |host: &str, port| connect.connect(host, port))
         .connect();
     let client = client.await.expect("the cluster is reached");
     create(&client, "t", 1, &[]).await;
+    (cluster, client)
+}
+
+#[tokio::test]
+async fn each_of_several_records_is_told_what_is_wrong_with_it() {
+    let (cluster, client) = cluster().await;
+    let seen = AtomicU32::new(0);
+    cluster.control(move |request| {
+        let Some(message) = request.message::<ProduceRequest>() else {
+            return Action::Pass;
+        };
+        let record = |batch_index, message: Option<&str>| RecordRefusal {
+            batch_index,
+            batch_index_error_message: message.map(Into::into),
+        };
+        // With the second answer, the batch may be in the log.
+        let base_offset = i64::from(seen.fetch_add(1, Ordering::Relaxed)) - 1;
+        let partition = ProducedPartition {
+            error_code: ErrorCode::INVALID_TIMESTAMP,
+            base_offset,
+            record_errors: vec![record(3, Some("the last")), record(0, None)],
+            error_message: Some("in general".into()),
+            ..ProducedPartition::default()
+        };
+        Action::replace(answer(message, partition, 0))
+    });
+    let builder = Producer::builder(&client).linger(Duration::from_secs(5));
+    let producer = builder.build().expect("the settings are fine");
+    let mut refused = Vec::new();
+    for possibly_written in [false, true] {
+        let mut deliveries = Vec::new();
+        for _ in 0..4 {
+            deliveries.push(send(&producer, "t", b"x").await);
+        }
+        producer.flush().await.expect("the producer lives");
+        for delivery in deliveries {
+            let error = outcome(delivery).expect_err("it is refused");
+            assert_eq!(error.possibly_written(), possibly_written, "{error}");
+            refused.push((
+                error.kind().clone(),
+                error.broker_message().map(str::to_owned),
+            ));
+        }
+    }
+    let of_itself = |message: &str| {
+        let kind = ErrorKind::Broker(ErrorCode::INVALID_RECORD);
+        (kind, Some(message.to_owned()))
+    };
+    let of_others = (ErrorKind::BatchRefused(ErrorCode::INVALID_TIMESTAMP), None);
+    let expected = [
+        of_itself("in general"),
+        of_others.clone(),
+        of_others,
+        of_itself("the last"),
+    ];
+    assert_eq!(refused[..4], expected);
+    // Of a batch that may be in the log all are told the same.
+    let unsure = (ErrorKind::Broker(ErrorCode::INVALID_TIMESTAMP), None);
+    assert!(refused[4..].iter().all(|told| *told == unsure));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_topic_may_be_unknown_for_as_long_as_is_set() {
+    let (cluster, client) = cluster().await;
+    cluster.control(|request| match request.api_key {
+        ApiKey::Produce => Action::Fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+        _ => Action::Pass,
+    });
+    let mut builder = Producer::builder(&client);
+    let limit = ("topic.metadata.propagation.max.ms", "7000");
+    builder.set(limit.0, limit.1).expect("it is a setting");
+    let producer = builder.build().expect("the settings are fine");
+    let began = Instant::now();
+    let delivery = send(&producer, "t", b"x").await;
+    let error = delivery.await.expect_err("nobody knows it");
+    let code = Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    assert_eq!(error.code(), code, "{error}");
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_secs(7) && took < Duration::from_secs(8),
+        "{took:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_throttles_is_left_alone_for_as_long_as_it_says() {
+    let (cluster, client) = cluster().await;
+    let seen = AtomicU32::new(0);
+    cluster.control(move |request| {
+        let first = request.api_key == ApiKey::Produce && seen.fetch_add(1, Ordering::Relaxed) == 0;
+        // A refusal that passes, with a request for peace.
+        let partition = ProducedPartition {
+            error_code: ErrorCode::NOT_ENOUGH_REPLICAS,
+            ..ProducedPartition::default()
+        };
+        match request.message::<ProduceRequest>() {
+            Some(message) if first => Action::replace(answer(message, partition, 30_000)),
+            _ => Action::Pass,
+        }
+    });
     let producer = Producer::builder(&client)
         .build()
         .expect("the defaults are fine");
@@ -259,13 +431,16 @@ async fn a_broker_that_throttles_is_left_alone_for_as_long_as_it_says() {
     );
 }
 
-/// A refusal that passes, with a request for peace.
-fn throttled(request: &ProduceRequest, throttle_time_ms: i32) -> ProduceResponse {
+/// An answer that says this of the only partition.
+fn answer(
+    request: &ProduceRequest,
+    partition: ProducedPartition,
+    throttle_time_ms: i32,
+) -> ProduceResponse {
     let topic = &request.topic_data[0];
     let partition = ProducedPartition {
         index: topic.partition_data[0].index,
-        error_code: ErrorCode::NOT_ENOUGH_REPLICAS,
-        ..ProducedPartition::default()
+        ..partition
     };
     ProduceResponse {
         responses: vec![ProducedTopic {
