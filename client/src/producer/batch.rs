@@ -200,3 +200,37 @@ fn refill<'a, E>(records: impl Iterator<Item = Result<Record<'a>, E>>) -> Option
     }
     (!builder.is_empty()).then_some(builder)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_share_the_pages_of_the_whole() {
+        let memory = Arc::new(Memory::new(1 << 20, 1 << 20, 0));
+        let all = memory.pages(1 << 20);
+        assert!(memory.try_take(all));
+        let mut builder = BatchBuilder::new(Vec::new(), usize::MAX);
+        for timestamp in 0..2 {
+            let appended = builder.append(&NewRecord {
+                timestamp,
+                key: None,
+                value: None,
+                headers: &[],
+            });
+            assert!(appended, "there is no limit");
+        }
+        let filling = Filling {
+            builder,
+            completion: Completion::new("t".into(), 0),
+            created: std::time::Instant::now(),
+            pages: 5,
+        };
+        let mut whole = Held::new(filling, 0, memory.clone());
+        whole.bytes(ProducerStamp::NONE).expect("it is fine");
+        let parts = whole.split().expect("it has two records");
+        assert!(!memory.try_take(1), "the parts have them");
+        drop(parts);
+        assert!(memory.try_take(5) && !memory.try_take(1));
+    }
+}
