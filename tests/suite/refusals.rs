@@ -295,6 +295,23 @@ async fn only_one_topic_may_be_compressed() {
     assert!(offsets.into_iter().eq(0..100));
 }
 
+/// What is small is compressed in passing, unless something larger is in front of it.
+#[tokio::test]
+async fn small_batches_do_not_overtake_what_is_being_compressed() {
+    let (client, topic) = Target::in_memory(1).await.topic(1).await;
+    let mut builder = Producer::builder(&client).compression(Compression::Lz4);
+    builder.set("batch.size", "65536").expect("it is a setting");
+    let producer = builder.build().expect("the settings are fine");
+    // The small ones are closed by those that do not fit behind them.
+    let size = |n: u64| if n.is_multiple_of(2) { 65_000 } else { 1000 };
+    let sent: Vec<_> = (0..40)
+        .map(|n| OwnRecord::value(0, noise(n, size(n))))
+        .collect();
+    let offsets = patient(send_all(&producer, &topic, &sent)).await;
+    assert!(offsets.into_iter().eq(0..40));
+}
+
+/// That of the first batch in a log.
 fn compression(log: impl Into<Bytes>) -> Compression {
     let compression = header(log).compression();
     compression.expect("it is one")

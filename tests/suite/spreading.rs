@@ -113,6 +113,45 @@ async fn a_broker_that_is_silent_too_long_gets_nothing_until_it_answers() {
     }
 }
 
+/// Nor is it only noticed when the next record comes.
+#[tokio::test(start_paused = true)]
+async fn a_broker_is_late_though_nothing_is_sent_meanwhile() {
+    let cluster = cluster().await;
+    let client = client(&cluster).await;
+    let stall = slow_down(&cluster, Duration::from_secs(10));
+    let name = "partitioner.availability.timeout.ms";
+    let producer = producer(&client, &[(name, "200")]);
+    let record = Record::to(TOPIC).value(&[b'x'; 900]);
+    // One is on its way, and the others wait.
+    for _ in 0..3 {
+        let sent = producer.send(record.partition(0)).await;
+        drop(sent.expect("there is room"));
+    }
+    sleep(Duration::from_millis(300)).await;
+    let at_once = (0..50).map(|_| producer.try_send(record).expect("there is room"));
+    let deliveries: Vec<_> = at_once.collect();
+    stall.remove();
+    for delivery in deliveries {
+        let written = delivery.await.expect("all is written in the end");
+        assert_ne!(written.partition, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_answers_is_not_late_however_much_waits_for_it() {
+    let mut slow = Vec::new();
+    for timeout in ["0", "300"] {
+        let cluster = cluster().await;
+        let client = client(&cluster).await;
+        slow_down(&cluster, Duration::from_millis(100));
+        let name = "partitioner.availability.timeout.ms";
+        let producer = producer(&client, &[(name, timeout)]);
+        slow.push(spread(&producer, 2000, None).await[0]);
+    }
+    assert!(slow[0] > 20, "{slow:?}");
+    assert_eq!(slow[0], slow[1]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_partition_without_a_leader_is_left_out_until_it_has_one() {
     let cluster = cluster().await;
