@@ -259,6 +259,39 @@ mod tests {
     }
 
     #[test]
+    fn a_turn_ends_with_the_batch_that_many_small_records_fill() {
+        let to = accumulator();
+        let topic = to.add_topic(&topic([1; 50]));
+        let next = || send(&to, topic, 100, Partitioning::Random);
+        let first = next();
+        let others = std::iter::repeat_with(next).take_while(|at| *at == first);
+        assert_eq!(others.count(), 8, "nine fit into a batch");
+    }
+
+    #[test]
+    fn records_that_belong_elsewhere_end_no_turn() {
+        let to = accumulator();
+        let topic = to.add_topic(&topic([1; 50]));
+        let first = send(&to, topic, 500, Partitioning::Random);
+        assert_eq!(take(topic, first, true).len(), 1);
+        for _ in 0..50 {
+            send(&to, topic, 100, Partitioning::RoundRobin);
+        }
+        assert_eq!(take(topic, first, true).len(), 1);
+        assert_eq!(send(&to, topic, 300, Partitioning::Random), first);
+    }
+
+    #[test]
+    fn not_even_the_first_record_goes_where_no_leader_is() {
+        for how in [Partitioning::Random, Partitioning::RoundRobin] {
+            let to = accumulator();
+            let leaders = (0..50).map(|at| if at == 30 { 1 } else { -1 });
+            let topic = to.add_topic(&topic(leaders));
+            assert_eq!(send(&to, topic, 100, how), 30);
+        }
+    }
+
+    #[test]
     fn turns_pass_over_partitions_without_a_leader() {
         let to = accumulator();
         let in_turn = |leaders: [i32; 4]| {
