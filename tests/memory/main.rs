@@ -98,10 +98,12 @@ async fn fill(producer: &Producer, value: &[u8]) -> i64 {
     unreachable!("numbers do not end")
 }
 
-/// Fills the memory, and finds that a sender who waits is let in as soon as the broker goes on.
-async fn fill_and_recover(client: &Client, producer: &Producer, value: &[u8], gate: &Gate) {
+/// Fills the memory, and finds that a sender who waits is let in as soon as the broker goes on. How
+/// many records there was room for?
+async fn fill_and_recover(client: &Client, producer: &Producer, value: &[u8], gate: &Gate) -> i64 {
     gate.set_closed(true);
-    let mut sent = fill(producer, value).await;
+    let before = written(client).await;
+    let sent = fill(producer, value).await;
     let mut late = pin!(producer.send(record(sent, value)));
     let waits = poll_fn(|cx| Poll::Ready(late.as_mut().poll(cx).is_pending())).await;
     assert!(waits, "there is no room");
@@ -111,17 +113,23 @@ async fn fill_and_recover(client: &Client, producer: &Producer, value: &[u8], ga
     }
     gate.set_closed(false);
     drop(late.await.expect("there is room again"));
-    sent += 1;
     producer.flush().await.expect("it is open");
+    assert_eq!(written(client).await - before, sent + 1);
+    sent
+}
+
+/// How many records the cluster has.
+async fn written(client: &Client) -> i64 {
     let mut written = 0;
     for partition in 0..PARTITIONS {
         let end = client.offset("t", partition, Start::Latest).await;
         written += end.expect("the leader says");
     }
-    assert_eq!(written, sent);
+    written
 }
 
-fn a_stalled_broker(compression: Compression, record: usize) {
+/// Stalls once with records of each size, and once more with those of the first.
+fn a_stalled_broker(compression: Compression, sizes: &[usize]) {
     let gate = Arc::new(Gate::default());
     let (bootstrap, _cluster) = cluster_elsewhere(gate.clone());
     let runtime = runtime();
@@ -132,7 +140,7 @@ fn a_stalled_broker(compression: Compression, record: usize) {
         client.topic("t").await.expect("it was just created");
         client
     });
-    let value: Vec<_> = (0..record).map(|n| n as u8).collect();
+    let value = |size: usize| (0..size).map(|n| n as u8).collect::<Vec<_>>();
     let took = allocation_counter::measure(|| {
         runtime.block_on(async {
             let mut builder = Producer::builder(&client).compression(compression);
@@ -140,7 +148,15 @@ fn a_stalled_broker(compression: Compression, record: usize) {
             let set = builder.set("buffer.memory", &memory);
             set.expect("it is a setting");
             let producer = builder.build().expect("the settings are fine");
-            patient(fill_and_recover(&client, &producer, &value, &gate)).await;
+            let mut room = Vec::new();
+            for size in sizes.iter().chain(&sizes[..1]) {
+                let value = value(*size);
+                let filled = fill_and_recover(&client, &producer, &value, &gate);
+                room.push(patient(filled).await);
+            }
+            let again = room[sizes.len()];
+            // By now several batches may be on their way, before they are full.
+            assert!(again * 2 > room[0], "{room:?}: less fits than before");
         });
     });
     let most = took.bytes_max as usize;
@@ -148,29 +164,35 @@ fn a_stalled_broker(compression: Compression, record: usize) {
         Compression::None => PLAIN,
         _ => COMPRESSING,
     };
-    println!("{compression}, {record} B: {most} bytes at most");
+    println!("{compression}, {sizes:?} B: {most} bytes at most");
     assert!(most >= BUFFER_MEMORY / 2, "{most} bytes: it did not stall");
     assert!(most <= BUFFER_MEMORY + on_top, "{most} bytes");
 }
 
 #[test]
 fn memory_stays_within_the_setting_while_a_broker_stalls() {
-    a_stalled_broker(Compression::None, 1000);
+    a_stalled_broker(Compression::None, &[1000]);
 }
 
 #[test]
 fn so_it_does_with_small_records() {
-    a_stalled_broker(Compression::None, 10);
+    a_stalled_broker(Compression::None, &[10]);
 }
 
 #[test]
 fn so_it_does_with_records_larger_than_a_batch() {
-    a_stalled_broker(Compression::None, 300_000);
+    a_stalled_broker(Compression::None, &[300_000]);
+}
+
+/// Buffers of one size that lie ready are no use for another.
+#[test]
+fn so_it_does_when_records_change_their_size() {
+    a_stalled_broker(Compression::None, &[1000, 300_000, 100_000]);
 }
 
 #[test]
 fn so_it_does_while_compressing() {
     for compression in Compression::ALL {
-        a_stalled_broker(compression, 100);
+        a_stalled_broker(compression, &[100]);
     }
 }

@@ -430,6 +430,17 @@ mod tests {
     }
 
     #[test]
+    fn a_buffer_that_was_outgrown_is_kept_only_where_a_page_is_free_for_it() {
+        for (taken, kept) in [(0, PAGE), (PAGES - BATCH, 0)] {
+            let to = accumulator();
+            assert!(to.memory.try_take(taken));
+            append(&to, 100, 0).expect("it begins a batch of a page");
+            append(&to, PAGE, 0).expect("the batch grows to a whole one");
+            assert_eq!(to.memory.ready(), kept);
+        }
+    }
+
+    #[test]
     fn pages_that_are_too_few_are_given_back_before_more_are_waited_for() {
         let to = accumulator();
         append(&to, 4 * PAGE - 1000, 0).expect("there is room");

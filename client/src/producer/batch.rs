@@ -202,20 +202,22 @@ fn refill<'a, E>(records: impl Iterator<Item = Result<Record<'a>, E>>) -> Option
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
+pub(super) mod tests {
+    use ottla_protocol::records::Compression;
 
-    #[test]
-    fn parts_share_the_pages_of_the_whole() {
-        let memory = Arc::new(Memory::new(1 << 20, 1 << 20, 0));
-        let all = memory.pages(1 << 20);
-        assert!(memory.try_take(all));
-        let mut builder = BatchBuilder::new(Vec::new(), usize::MAX);
+    use super::*;
+    use crate::producer::memory::PAGE;
+
+    /// A batch of two records in a buffer of so many pages, which it takes.
+    pub(in crate::producer) fn held(memory: &Arc<Memory>, pages: u32) -> Held {
+        assert!(memory.try_take(pages), "they are free");
+        let value = vec![b'x'; pages as usize * PAGE / 3];
+        let mut builder = BatchBuilder::new(memory.buffer(pages), usize::MAX);
         for timestamp in 0..2 {
             let appended = builder.append(&NewRecord {
                 timestamp,
                 key: None,
-                value: None,
+                value: Some(&value),
                 headers: &[],
             });
             assert!(appended, "there is no limit");
@@ -224,13 +226,43 @@ mod tests {
             builder,
             completion: Completion::new("t".into(), 0),
             created: std::time::Instant::now(),
-            pages: 5,
+            pages,
         };
-        let mut whole = Held::new(filling, 0, memory.clone());
+        Held::new(filling, 0, memory.clone())
+    }
+
+    #[test]
+    fn parts_share_the_pages_of_the_whole() {
+        let memory = Arc::new(Memory::new(5 * PAGE, 5 * PAGE, 0));
+        let mut whole = held(&memory, 5);
         whole.bytes(ProducerStamp::NONE).expect("it is fine");
         let parts = whole.split().expect("it has two records");
         assert!(!memory.try_take(1), "the parts have them");
         drop(parts);
         assert!(memory.try_take(5) && !memory.try_take(1));
+    }
+
+    #[test]
+    fn buffers_are_used_again_however_far_a_batch_came() {
+        let compress = |held: &mut Held| {
+            let mut lz4 = Compressor::new(Compression::Lz4, None);
+            held.pack(&mut lz4).expect("it can be compressed");
+        };
+        let stamp = |held: &mut Held| drop(held.bytes(ProducerStamp::NONE).expect("it is fine"));
+        for (compressed, sent) in [(false, false), (false, true), (true, false), (true, true)] {
+            let memory = Arc::new(Memory::new(8 * PAGE, 4 * PAGE, 1));
+            let mut batch = held(&memory, 4);
+            let mut buffers = 1;
+            if compressed {
+                compress(&mut batch);
+                assert_eq!(memory.ready(), 4 * PAGE, "what it was compressed from");
+                buffers = 2;
+            }
+            if sent {
+                stamp(&mut batch);
+            }
+            drop(batch);
+            assert_eq!(memory.ready(), buffers * 4 * PAGE, "{compressed}, {sent}");
+        }
     }
 }

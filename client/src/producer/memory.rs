@@ -130,7 +130,7 @@ impl Memory {
     }
 
     #[cfg(test)]
-    fn ready(&self) -> usize {
+    pub(super) fn ready(&self) -> usize {
         self.free.lock().expect("nobody panicked").bytes
     }
 }

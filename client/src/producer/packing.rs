@@ -235,3 +235,53 @@ impl Packing {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use ottla_core::{backoff::Backoff, producer};
+
+    use super::*;
+    use crate::producer::{batch::tests::held, memory::Memory};
+
+    fn slot() -> Slot {
+        let how = producer::Settings {
+            idempotent: true,
+            max_in_flight: 5,
+            max_request_size: 1 << 20,
+            delivery_timeout: Duration::MAX,
+            unknown_topic_timeout: Duration::MAX,
+            retry_backoff: Backoff::RETRY,
+        };
+        producer::Producer::<()>::new(how, 1).add_partition("t".into(), 0)
+    }
+
+    #[test]
+    fn no_more_is_compressed_at_a_time_than_there_are_cores() {
+        let settings = Settings {
+            compression: Compression::Lz4,
+            ..Settings::default()
+        };
+        let (slot, cores) = (slot(), settings.packers());
+        let memory = Arc::new(Memory::new(1 << 30, 2 * PAGE, cores));
+        let mut packing = Packing::new(&settings);
+        for _ in 0..=cores {
+            let payload = held(&memory, 4);
+            let batch = Batch {
+                size: payload.size(),
+                payload,
+                count: 2,
+                created: Instant::now(),
+            };
+            assert!(packing.take(slot, batch).is_none(), "that takes a while");
+        }
+        let jobs: Vec<_> = std::iter::from_fn(|| packing.poll_job()).collect();
+        assert_eq!(jobs.len(), cores);
+        for job in jobs {
+            let ready = packing.ready(job.run()).expect("nobody gave it up");
+            assert_eq!(ready.len(), 1);
+        }
+        assert!(packing.poll_job().is_some() && packing.poll_job().is_none());
+    }
+}
