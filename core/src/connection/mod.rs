@@ -12,6 +12,7 @@ mod tests;
 use std::{
     collections::VecDeque,
     io::IoSlice,
+    ops::RangeInclusive,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,7 @@ use inbox::Inbox;
 /// The largest frame that is taken from a broker: more than any sane `fetch.max.bytes`.
 pub const MAX_FRAME: usize = 100 << 20;
 
-/// Requests without an answer whose numbers are kept.
+/// Runs of requests without an answer whose numbers are kept.
 const MAX_UNASKED: usize = 1024;
 
 /// One broker connection; `T` is what the caller wants back with each response.
@@ -39,7 +40,7 @@ pub struct Connection<T> {
     /// Requests without an answer whose bytes are not all written yet.
     unanswering: VecDeque<InFlight<T>>,
     /// The last requests that want no answer, which some servers give all the same (rule 11).
-    unasked: VecDeque<i32>,
+    unasked: VecDeque<RangeInclusive<i32>>,
     next_id: i32,
 }
 
@@ -129,10 +130,17 @@ impl<T> Connection<T> {
             self.in_flight.push_back(sent);
         } else {
             self.unanswering.push_back(sent);
-            self.unasked.push_back(id);
-            if self.unasked.len() > MAX_UNASKED {
-                self.unasked.pop_front();
-            }
+            self.note_unasked(id);
+        }
+    }
+
+    fn note_unasked(&mut self, id: i32) {
+        match self.unasked.back_mut() {
+            Some(last) if last.end().checked_add(1) == Some(id) => *last = *last.start()..=id,
+            _ => self.unasked.push_back(id..=id),
+        }
+        if self.unasked.len() > MAX_UNASKED {
+            self.unasked.pop_front();
         }
     }
 
@@ -209,9 +217,12 @@ impl<T> Connection<T> {
 
     /// Takes an answer to a request that wanted none.
     fn pass_over(&mut self, got: i32, expected: Option<i32>) -> Result<(), Fault> {
-        match self.unasked.iter().position(|id| *id == got) {
+        match self.unasked.iter().position(|run| run.contains(&got)) {
             Some(at) => {
-                self.unasked.drain(..=at);
+                self.unasked.drain(..at);
+                if let Some(run) = self.unasked.front_mut() {
+                    *run = got.saturating_add(1)..=*run.end();
+                }
                 Ok(())
             }
             None => Err(

@@ -245,6 +245,29 @@ fn an_answer_that_nobody_asked_for_is_passed_over() {
     assert_eq!(read(&mut c, &response(4, b"")), Err(Fault::Unsolicited(4)));
 }
 
+/// They may come late, and all at once.
+#[test]
+fn however_many_answers_nobody_asked_for_are_passed_over() {
+    let now = Instant::now();
+    let mut c = Connection::default();
+    for _ in 0..5000 {
+        c.handle_request(
+            now,
+            Outgoing {
+                answered: false,
+                ..outgoing(())
+            },
+        );
+    }
+    for id in 0..5000 {
+        assert_eq!(read(&mut c, &response(id, b"")), Ok(Vec::new()));
+    }
+    assert_eq!(
+        read(&mut c, &response(5000, b"")),
+        Err(Fault::Unsolicited(5000))
+    );
+}
+
 /// The broker reads nothing any more: whoever waits for the bytes to leave is not to wait for ever.
 #[test]
 fn a_request_without_an_answer_has_its_time_to_be_written() {

@@ -534,6 +534,8 @@ impl<B> Partition<B> {
     /// for the first (rule 26).
     pub(super) fn leave_log(&mut self) {
         self.proven = false;
+        // What is still acknowledged was written to the old log, and proves nothing.
+        self.broker = None;
         if let Some((id, epoch)) = self.identity.filter(|(id, _)| *id >= 0) {
             self.unresolved.get_or_insert(ProducerStamp {
                 id,

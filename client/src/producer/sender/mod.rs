@@ -419,8 +419,15 @@ impl Sender {
                 created,
             }
         });
-        let parts = parts.collect();
-        self.machine.handle_split(slot, parts);
+        let parts: Vec<_> = parts.collect();
+        if parts.iter().any(|part| part.payload.is_spoilt()) {
+            self.machine.handle_split(slot, Vec::new());
+            parts
+                .into_iter()
+                .for_each(|part| self.finish(part.payload, SPOILT, None));
+        } else {
+            self.machine.handle_split(slot, parts);
+        }
     }
 
     fn abort(&mut self) {
@@ -584,6 +591,11 @@ fn topic_id(topology: &Topology, topic: &str) -> Uuid {
 fn leader(topology: &Topology, topic: &str, partition: i32) -> Result<i32, Missing> {
     let known = topology.topic(topic).and_then(|t| t.partition(partition));
     known.ok_or(Missing::Topic)?;
+    // A topic that the last answer lacked is kept for a while, and not because the cluster knows it.
+    let missing = match topology.errors.get(topic) {
+        Some(error) if error.code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION => Missing::Topic,
+        _ => Missing::Leader,
+    };
     let leader = topology.leader(topic, partition);
-    leader.map(|(id, _)| id).ok_or(Missing::Leader)
+    leader.map(|(id, _)| id).ok_or(missing)
 }

@@ -6,7 +6,9 @@ use std::collections::{HashMap, VecDeque};
 
 use ottla_core::producer::RequestId;
 
-/// What is on its way to each broker, oldest first, and the answers that came too early.
+/// What is on its way to each broker, oldest first, and the answers that came too early. Those wait no
+/// longer than a request may take (`request.timeout.ms`): a broker that is suddenly elsewhere has a new
+/// connection, and what is still out on the old one comes first.
 #[derive(Debug)]
 pub(super) struct Order<T>(HashMap<i32, VecDeque<(RequestId, Option<T>)>>);
 
