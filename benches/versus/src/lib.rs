@@ -107,10 +107,13 @@ impl Job {
             format!("topic={}", self.topic),
             format!("partitions={}", self.partitions),
             format!("records={}", self.records),
-            format!("rate={}", self.rate),
             format!("window={}", self.window),
             format!("payloads={}", self.payloads),
         ];
+        // Only one of the works has one, and not every peer does that.
+        if self.rate > 0 {
+            args.push(format!("rate={}", self.rate));
+        }
         let settings = self.settings.iter();
         args.extend(settings.map(|(name, value)| format!("{name}={value}")));
         args
