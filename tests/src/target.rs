@@ -67,6 +67,14 @@ impl Target {
         }
     }
 
+    /// An embedded cluster in memory that a test has set up itself.
+    #[must_use]
+    pub const fn in_memory_of(cluster: Cluster) -> Self {
+        Self {
+            kind: Kind::InMemory(cluster),
+        }
+    }
+
     /// Real Kafka, where there is one.
     #[must_use]
     pub fn real() -> Option<Self> {

@@ -30,10 +30,7 @@ async fn slow_cluster() -> (Cluster, Client) {
         }
         _ => Action::Pass,
     });
-    let connect = cluster.clone();
-    let client = Client::builder(cluster.bootstrap())
-        .connect_with(move |host: &str, port| connect.connect(host, port));
-    let client = client.connect().await.expect("the cluster is reached");
+    let client = Target::in_memory_of(cluster.clone()).client().await;
     (cluster, client)
 }
 

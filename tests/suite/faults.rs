@@ -18,7 +18,7 @@ use ottla::{
     },
 };
 use ottla_broker::{Action, Cluster, Intercepted};
-use ottla_tests::{OwnRecord, Target, create, expect_records, patient, read, send_all};
+use ottla_tests::{OwnRecord, Target, expect_records, patient, read, send_all};
 use tokio::time::Instant;
 
 /// A cluster of three and a topic on it.
@@ -212,11 +212,7 @@ async fn a_stalled_broker_holds_senders_back_and_not_memory() {
 async fn records_that_nobody_takes_from_the_socket_fail_in_time_without_acks() {
     let cluster = Cluster::builder().in_memory().start().await;
     let cluster = cluster.expect("it starts");
-    let near = cluster.clone();
-    let builder = ottla::Client::builder(cluster.bootstrap());
-    let builder = builder.connect_with(move |host: &str, port| near.connect(host, port));
-    let client = builder.connect().await.expect("it is reached");
-    create(&client, "t", 1, &[]).await;
+    let (client, topic) = Target::in_memory_of(cluster.clone()).topic(1).await;
     let stall = cluster.control(to_the_first(u32::MAX, ApiKey::Produce, || {
         Action::Delay(Duration::from_secs(3600))
     }));
@@ -229,7 +225,7 @@ async fn records_that_nobody_takes_from_the_socket_fail_in_time_without_acks() {
     let start = Instant::now();
     let mut deliveries = Vec::new();
     for _ in 0..1000 {
-        let record = Record::to("t").value(&value);
+        let record = Record::to(&topic).value(&value);
         deliveries.push(producer.send(record).await.expect("there is room"));
     }
     let mut lost = 0;
@@ -240,7 +236,7 @@ async fn records_that_nobody_takes_from_the_socket_fail_in_time_without_acks() {
     assert!(start.elapsed() <= 2 * limit, "{:?}", start.elapsed());
     // The connection that took nothing any more is given up, and another does.
     stall.remove();
-    let record = Record::to("t").value(&value);
+    let record = Record::to(&topic).value(&value);
     let sent = producer.send(record).await.expect("there is room");
     sent.await.expect("it is written");
     assert!(start.elapsed() <= 2 * limit, "{:?}", start.elapsed());

@@ -13,12 +13,17 @@ use tokio::{
 /// Long enough for several attempts on a busy machine.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
+/// A port of its own, and its address.
+async fn listen() -> (TcpListener, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await;
+    let listener = listener.expect("a port is free");
+    let address = listener.local_addr().expect("it is bound").to_string();
+    (listener, address)
+}
+
 /// Someone who accepts connections and answers each request with these bytes; the address.
 async fn peer(answer: Vec<u8>) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
-    let address = listener.local_addr().expect("it is bound").to_string();
+    let (listener, address) = listen().await;
     tokio::spawn(async move {
         while let Ok((socket, _)) = listener.accept().await {
             tokio::spawn(answer_each(socket, answer.clone()));
@@ -60,10 +65,7 @@ fn frame(size: i32, correlation_id: i32, rest: &[u8]) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_port_that_nobody_listens_on_refuses() {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
-    let address = listener.local_addr().expect("it is bound").to_string();
+    let (listener, address) = listen().await;
     drop(listener);
     let error = refusal(&address).await.to_string();
     assert!(error.contains("cannot connect"), "{error}");
@@ -98,10 +100,7 @@ async fn a_port_that_never_answers_is_given_up_in_time() {
 
 #[tokio::test]
 async fn a_port_that_closes_at_once_is_told_from_one_that_is_not_there() {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
-    let address = listener.local_addr().expect("it is bound").to_string();
+    let (listener, address) = listen().await;
     tokio::spawn(async move { while listener.accept().await.is_ok() {} });
     let error = refusal(&address).await.to_string();
     assert!(
@@ -113,10 +112,7 @@ async fn a_port_that_closes_at_once_is_told_from_one_that_is_not_there() {
 /// However the time runs out: what was wrong before is not forgotten for an attempt that still waits.
 #[tokio::test]
 async fn a_broker_that_closes_and_then_is_silent_is_said_to_have_closed() {
-    let listener = TcpListener::bind("127.0.0.1:0")
-        .await
-        .expect("a port is free");
-    let address = listener.local_addr().expect("it is bound").to_string();
+    let (listener, address) = listen().await;
     tokio::spawn(async move {
         // One attempt takes three connections, as an old broker might close the first ones.
         for _ in 0..4 {

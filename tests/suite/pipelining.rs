@@ -13,7 +13,7 @@ use ottla::{
     protocol::{messages::ApiKey, records::BatchHeader},
 };
 use ottla_broker::{Action, Cluster};
-use ottla_tests::{create, distant};
+use ottla_tests::{Target, create, distant};
 use tokio::time::Instant;
 
 const ONE_WAY: Duration = Duration::from_millis(5);
@@ -82,11 +82,7 @@ async fn five_batches_in_flight_are_five_times_as_fast_as_one_at_a_distance() {
 async fn nothing_is_sent_again_because_answers_came_together() {
     let cluster = Cluster::builder().in_memory().start().await;
     let cluster = cluster.expect("it starts");
-    let near = cluster.clone();
-    let builder = Client::builder(cluster.bootstrap());
-    let builder = builder.connect_with(move |host: &str, port| near.connect(host, port));
-    let client = builder.connect().await.expect("it is reached");
-    create(&client, "t", 1, &[]).await;
+    let (client, topic) = Target::in_memory_of(cluster.clone()).topic(1).await;
     let requests = Arc::new(AtomicUsize::new(0));
     let count = requests.clone();
     cluster.control(move |request| {
@@ -99,11 +95,11 @@ async fn nothing_is_sent_again_because_answers_came_together() {
     builder.set("batch.size", "1000").expect("it is a setting");
     let producer = builder.build().expect("the settings are fine");
     for _ in 0..1000 {
-        let record = Record::to("t").value(&VALUE);
+        let record = Record::to(&topic).value(&VALUE);
         drop(producer.send(record).await.expect("there is room"));
     }
     producer.flush().await.expect("it is open");
-    let batches = cluster.batches("t", 0).len();
+    let batches = cluster.batches(&topic, 0).len();
     assert!(batches > 50, "{batches} batches");
     assert_eq!(requests.load(Ordering::Relaxed), batches);
 }

@@ -327,11 +327,7 @@ fn header(log: impl Into<Bytes>) -> BatchHeader {
 async fn cluster() -> (Cluster, Client) {
     let builder = Cluster::builder().brokers(1).in_memory();
     let cluster = builder.start().await.expect("it starts");
-    let connect = cluster.clone();
-    let client = Client::builder(cluster.bootstrap())
-        .connect_with(move |host: &str, port| connect.connect(host, port))
-        .connect();
-    let client = client.await.expect("the cluster is reached");
+    let client = Target::in_memory_of(cluster.clone()).client().await;
     create(&client, "t", 1, &[]).await;
     (cluster, client)
 }

@@ -126,7 +126,8 @@ impl Accumulator {
     pub(super) fn resize(&self, topology: &ottla_core::cluster::Topology) {
         self.changed.store(true, Ordering::Release);
         for (name, queue) in self.topics.iter() {
-            if let Some(topic) = topology.topic(name) {
+            let topic = topology.topic(name);
+            if let Some(topic) = topic.filter(|t| t.partitions.len() != queue.count()) {
                 self.fit(topic, queue);
             }
         }

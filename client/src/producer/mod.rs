@@ -248,10 +248,9 @@ impl Producer {
     pub fn try_send(&self, record: Record<'_>) -> Result<Delivery> {
         let new = self.new_record(&record)?;
         let mut appended = self.append(&record, &new);
-        if matches!(
-            appended.as_ref().map_err(|e| &**e),
-            Err(Hindered::NeedsTopic)
-        ) && self.knows_topic(record.topic)
+        if let Err(hindered) = &appended
+            && matches!(**hindered, Hindered::NeedsTopic)
+            && self.knows_topic(record.topic)
         {
             appended = self.append(&record, &new);
         }

@@ -85,15 +85,19 @@ pub(super) struct Packed(Job);
 
 impl Job {
     pub(super) fn run(mut self) -> Packed {
-        self.compressor = pack(&mut self.batch.payload, self.compressor.take());
+        let Self {
+            batch, compressor, ..
+        } = &mut self;
+        *compressor = compressor
+            .take()
+            .and_then(|compressor| pack(&mut batch.payload, compressor));
         Packed(self)
     }
 }
 
 /// Compresses a batch. A codec that fails, or panics, spoils its batch and none of those behind it;
 /// one that panicked is not used again.
-fn pack(held: &mut Held, compressor: Option<Compressor>) -> Option<Compressor> {
-    let mut compressor = compressor?;
+fn pack(held: &mut Held, mut compressor: Compressor) -> Option<Compressor> {
     let packed = AssertUnwindSafe(|| held.pack(&mut compressor));
     match catch_unwind(packed) {
         Ok(Ok(())) => {}
@@ -161,7 +165,7 @@ impl Packing {
         let compression = self.compression_of(held);
         if compression != Compression::None {
             let compressor = self.compressor(compression);
-            self.compressors.extend(pack(held, Some(compressor)));
+            self.compressors.extend(pack(held, compressor));
         }
     }
 

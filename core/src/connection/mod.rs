@@ -202,16 +202,11 @@ impl<T> Connection<T> {
                 return Ok(None);
             };
             let got = frame::correlation_id(&frame).ok_or(Fault::ShortFrame(frame.len()))?;
-            match self.in_flight.pop_front() {
-                Some(oldest) if oldest.id == got => return Ok(Some((oldest.token, frame))),
-                other => {
-                    let expected = other.as_ref().map(|oldest| oldest.id);
-                    if let Some(oldest) = other {
-                        self.in_flight.push_front(oldest);
-                    }
-                    self.pass_over(got, expected)?;
-                }
+            let expected = self.in_flight.front().map(|oldest| oldest.id);
+            if expected == Some(got) {
+                return Ok(self.in_flight.pop_front().map(|r| (r.token, frame)));
             }
+            self.pass_over(got, expected)?;
         }
     }
 
@@ -270,7 +265,8 @@ impl<T> Connection<T> {
         }
     }
 
-    /// What is still unanswered, oldest first, then what has no answer, and whether the broker may have seen it.
+    /// What is still unanswered, oldest first, then what wants no answer; and whether the broker may
+    /// have seen it.
     pub fn into_unanswered(self) -> impl Iterator<Item = (T, Written)> {
         let written = self.written;
         let seen = move |starts| {

@@ -371,7 +371,7 @@ impl Sender {
         let topology = self.topology.clone();
         let leader = |topic: &Arc<str>, n| leader(&topology, topic, n);
         while let Some(request) = self.machine.poll_request(now, leader) {
-            self.send(&topology, &request);
+            self.send(&request);
         }
         while self.machine.poll_stale().is_some() {
             self.client.metadata().hint(Wish::Stale);
@@ -485,7 +485,7 @@ impl Sender {
         });
     }
 
-    fn send(&mut self, topology: &Topology, request: &Request) {
+    fn send(&mut self, request: &Request) {
         let mut topics: BTreeMap<Arc<str>, Vec<ProducePartition>> = BTreeMap::new();
         for sent in &request.batches {
             let Some((topic, partition)) = self.machine.partition(sent.slot) else {
@@ -494,7 +494,7 @@ impl Sender {
             let topic = topic.clone();
             let held = self.machine.payload(*sent);
             let Some(records) = held.and_then(|held| held.bytes(sent.stamp)) else {
-                tracing::error!(%topic, partition, "a batch that could not be compressed");
+                tracing::error!(%topic, partition, "a batch that cannot be stamped anew");
                 let now = Instant::now().into_std();
                 let code = ErrorCode::UNKNOWN_SERVER_ERROR;
                 return self.machine.handle_unsendable(now, request.id, code);
@@ -508,7 +508,7 @@ impl Sender {
         let topic_data: Vec<_> = topics
             .into_iter()
             .map(|(name, partition_data)| ProduceTopic {
-                topic_id: topic_id(topology, &name),
+                topic_id: topic_id(&self.topology, &name),
                 name,
                 partition_data,
             })
