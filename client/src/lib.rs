@@ -24,22 +24,22 @@
 //! # }
 //! ```
 
-mod brokers;
+mod builder;
 mod client;
-mod connect;
 mod consumer;
 mod error;
-mod link;
 mod metadata;
+mod net;
 mod offsets;
 mod producer;
 mod seeds;
 mod settings;
 
-pub use client::{Client, ClientBuilder};
-pub use connect::{Connect, Connecting, Stream, Tcp};
+pub use builder::ClientBuilder;
+pub use client::Client;
 pub use consumer::{BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, RecordBatch};
 pub use error::{Error, ErrorKind, Result};
+pub use net::connect::{Connect, Connecting, Stream, Tcp};
 pub use ottla_core::{
     cluster::{Broker, Partition, Topic, Topology},
     fetcher::{Reset, Start},

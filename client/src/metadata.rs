@@ -16,9 +16,9 @@ use tokio::{
 };
 
 use crate::{
-    brokers::{Brokers, Use},
     error::{Error, Result},
-    link::Address,
+    net::link::Address,
+    net::pool::{Brokers, Use},
 };
 
 /// Wishes that may wait; more wait with whoever has them.

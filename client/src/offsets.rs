@@ -13,9 +13,9 @@ use ottla_protocol::{
 use tokio::task::JoinSet;
 
 use crate::{
-    brokers::Use,
     client::Client,
     error::{Error, Result},
+    net::pool::Use,
     settings::as_millis,
 };
 

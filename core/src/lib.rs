@@ -6,6 +6,7 @@
 //! - [`cluster`]: topology, leader epochs, and when to look again.
 //! - [`producer`]: batches per partition, order, sequence numbers, retries.
 //! - [`fetcher`]: positions, which broker to fetch from, and when.
+//! - [`failure`]: why a request has no result.
 //!
 //! Common shape, no common trait: `handle_*` for what happened, `poll_*` for what to do, drained
 //! after every call, and `poll_timeout` for when to come back.
@@ -21,6 +22,7 @@
 pub mod backoff;
 pub mod cluster;
 pub mod connection;
+pub mod failure;
 pub mod fetcher;
 pub mod producer;
 pub mod versions;

@@ -31,10 +31,10 @@ use super::{
     settings::Settings,
 };
 use crate::{
-    brokers::Use,
     client::Client,
     error::{Error, Result},
     metadata::{Snapshot, Wish},
+    net::pool::Use,
     offsets::{self, Place},
     settings::as_millis,
 };

@@ -40,10 +40,10 @@ use super::{
     settings::{Acks, Settings},
 };
 use crate::{
-    brokers::Use,
     client::Client,
     error::{Error, ErrorKind},
     metadata::{Snapshot, Wish},
+    net::pool::Use,
     settings::as_millis,
 };
 

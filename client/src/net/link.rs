@@ -32,8 +32,8 @@ use tokio::{
 };
 
 use crate::{
-    connect::{Connect, Stream},
     error::{Error, ErrorKind, Result},
+    net::connect::{Connect, Stream},
     seeds::Seeds,
 };
 

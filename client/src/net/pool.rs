@@ -9,7 +9,7 @@ use std::{
     },
 };
 
-use crate::link::{Address, Dialer, Link};
+use super::link::{Address, Dialer, Link};
 
 /// What a connection is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
