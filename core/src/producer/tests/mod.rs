@@ -3,7 +3,12 @@
 mod limits;
 mod states;
 
+use std::time::Duration;
+
+use ottla_protocol::records::ProducerStamp;
+
 use super::*;
+use crate::backoff::Backoff;
 
 const SECOND: Duration = Duration::from_secs(1);
 
