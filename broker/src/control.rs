@@ -68,7 +68,7 @@ pub enum Action {
     CutAfter,
     /// It is handled twice, as if its frame had come again at once; the second answer is written.
     Duplicate,
-    /// It is handled, and its answer shown to this before it is written.
+    /// It is handled, and its answer shown to this before it is written, which may change it.
     Inspect(Inspection),
     /// It is not handled, and answered with this error code wherever the response has one; a fetch
     /// has it in its partitions, unless the code is about the fetch session. A produce request that
@@ -81,10 +81,10 @@ pub enum Action {
 /// What looks at an answer.
 pub struct Inspection(Box<Look>);
 
-type Look = dyn FnOnce(&dyn Any) + Send;
+type Look = dyn FnOnce(&mut dyn Any) + Send;
 
 impl Inspection {
-    pub(crate) fn show(self, response: &dyn Any) {
+    pub(crate) fn show(self, response: &mut dyn Any) {
         (self.0)(response);
     }
 }
@@ -107,9 +107,15 @@ impl Action {
     /// Shows the answer to `look` when it is an `R`, such as a
     /// [`ProduceResponse`](ottla_protocol::messages::ProduceResponse). The hook has the request.
     pub fn inspect<R: 'static>(look: impl FnOnce(&R) + Send + 'static) -> Self {
+        Self::alter(|response: &mut R| look(response))
+    }
+
+    /// Lets the request be handled, and `change` alter its answer when that is an `R`: a
+    /// `throttle_time_ms`, partitions that are left out, an error for what was done.
+    pub fn alter<R: 'static>(change: impl FnOnce(&mut R) + Send + 'static) -> Self {
         Self::Inspect(Inspection(Box::new(|response| {
-            if let Some(response) = response.downcast_ref() {
-                look(response);
+            if let Some(response) = response.downcast_mut() {
+                change(response);
             }
         })))
     }

@@ -138,8 +138,8 @@ async fn run<R: Handle>(
             request.handle(call).await
         }
         Action::Inspect(inspection) => {
-            let answer = request.handle(call).await;
-            if let Answer::Response(response) = &answer {
+            let mut answer = request.handle(call).await;
+            if let Answer::Response(response) = &mut answer {
                 inspection.show(response);
             }
             answer
