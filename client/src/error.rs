@@ -2,7 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use ottla_core::{connection::Fault, versions::VersionError};
+use ottla_core::{
+    connection::Fault,
+    failure::{Failure, Unsendable},
+    versions::VersionError,
+};
 use ottla_protocol::{
     ErrorCode,
     records::RecordError,
@@ -116,6 +120,18 @@ impl Error {
 
     pub(crate) fn config(what: impl Into<String>) -> Self {
         Self::new(ErrorKind::Config(what.into()), "settings")
+    }
+
+    /// What a machine needs to know of it.
+    pub(crate) fn to_failure(&self) -> Failure {
+        match self.kind() {
+            ErrorKind::Broker(code) => Failure::Broker(*code),
+            ErrorKind::Version(error) => Failure::Unsendable(Unsendable::Version(error.clone())),
+            ErrorKind::Encode(error) => Failure::Unsendable(Unsendable::Encode(*error)),
+            _ => Failure::Lost {
+                possibly_written: self.possibly_written(),
+            },
+        }
     }
 
     /// What kind of error this is.

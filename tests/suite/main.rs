@@ -11,5 +11,6 @@ mod producing;
 mod recovery;
 mod refusals;
 mod requests;
+mod sequences;
 mod spreading;
 mod tidy;

@@ -344,11 +344,14 @@ async fn each_of_several_records_is_told_what_is_wrong_with_it() {
             batch_index,
             batch_index_error_message: message.map(Into::into),
         };
-        // With the second answer, the batch may be in the log.
-        let base_offset = i64::from(seen.fetch_add(1, Ordering::Relaxed)) - 1;
+        // After the second answer the batch may be in the log: its error may come from after the append.
+        let error_code = match seen.fetch_add(1, Ordering::Relaxed) {
+            0 => ErrorCode::INVALID_TIMESTAMP,
+            _ => ErrorCode::UNKNOWN_SERVER_ERROR,
+        };
         let partition = ProducedPartition {
-            error_code: ErrorCode::INVALID_TIMESTAMP,
-            base_offset,
+            error_code,
+            base_offset: -1,
             record_errors: vec![record(3, Some("the last")), record(0, None)],
             error_message: Some("in general".into()),
             ..ProducedPartition::default()
@@ -385,8 +388,8 @@ async fn each_of_several_records_is_told_what_is_wrong_with_it() {
         of_itself("the last"),
     ];
     assert_eq!(refused[..4], expected);
-    // Of a batch that may be in the log all are told the same.
-    let unsure = (ErrorKind::Broker(ErrorCode::INVALID_TIMESTAMP), None);
+    // All records of a batch that may be in the log get the same error.
+    let unsure = (ErrorKind::Broker(ErrorCode::UNKNOWN_SERVER_ERROR), None);
     assert!(refused[4..].iter().all(|told| *told == unsure));
 }
 

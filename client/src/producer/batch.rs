@@ -9,8 +9,8 @@ use ottla_protocol::records::{
 };
 
 use super::{
-    accumulator::Filling,
     memory::{Memory, Pooled},
+    queue::Filling,
     record::{BatchOutcome, Completion, Part},
 };
 

@@ -11,6 +11,7 @@ mod memory;
 mod packing;
 mod partitioner;
 mod place;
+mod queue;
 mod record;
 mod sender;
 mod settings;

@@ -8,9 +8,9 @@ use std::sync::{
 use ottla_protocol::records::NewRecord;
 
 use super::{
-    accumulator::Queue,
     load::Standing,
     partitioner::{Choice, Partitioner},
+    queue::Queue,
     record::Record,
     sticky::Turn,
 };

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use ottla_protocol::{ErrorCode, records::ProducerStamp};
 
-use crate::backoff::Backoff;
+use crate::{backoff::Backoff, failure::Failure};
 
 /// How a producer behaves; the names are those of the Java client's settings.
 #[derive(Debug, Clone)]
@@ -99,7 +99,7 @@ pub struct Answer {
 }
 
 /// How a batch ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
     /// Written, once. The offset is -1 where the broker did not say it.
     Delivered {
@@ -108,23 +108,45 @@ pub enum Outcome {
         /// The time of appending in milliseconds, -1 where the producer's timestamps stand.
         log_append_time: i64,
     },
-    /// Refused by the broker.
+    /// The broker refused it, or it can never be sent.
     Refused {
         /// Why.
-        error: ErrorCode,
-        /// Whether an earlier attempt, whose answer was lost, may have written it all the same.
+        error: Failure,
+        /// Whether an earlier attempt, whose answer was lost, may have written it.
         possibly_written: bool,
     },
-    /// Out of time. The error is the last one seen.
+    /// Out of time.
     Expired {
-        /// Whether a broker may have written it all the same.
+        /// Whether a broker may have written it.
         possibly_written: bool,
         /// The last thing that was wrong.
-        last_error: Option<ErrorCode>,
+        last_error: Option<Failure>,
     },
-    /// The producer was closed or failed before the batch was done with.
+    /// The producer was closed or failed before the outcome was known.
     Aborted {
-        /// Whether a broker may have written it all the same.
+        /// Whether a broker may have written it.
         possibly_written: bool,
+    },
+}
+
+/// Something that is worth a line in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Notice {
+    /// A broker assigned a producer id.
+    Identified {
+        /// The producer id.
+        id: i64,
+        /// Its epoch.
+        epoch: i16,
+    },
+    /// Sequences start again under a new epoch, because of this partition.
+    NewEpoch {
+        /// The partition.
+        slot: Slot,
+        /// The epoch that is left.
+        left: i16,
+        /// Whether the broker did not recognise the sequence. Otherwise an outcome is unknown, or the
+        /// topic was created again.
+        unrecognised: bool,
     },
 }

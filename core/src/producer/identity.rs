@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
-use ottla_protocol::{ErrorCode, records::ProducerStamp};
+use ottla_protocol::records::ProducerStamp;
 
-use crate::backoff::{Attempts, Backoff};
+use crate::{
+    backoff::{Attempts, Backoff},
+    failure::Failure,
+};
 
 /// The last epoch that is bumped without asking: `Short.MAX_VALUE` is never used (rule 33).
 const LAST_EPOCH: i16 = i16::MAX - 1;
@@ -16,15 +19,22 @@ pub struct InitProducerId;
 /// The producer id and epoch that batches are sent under.
 #[derive(Debug)]
 pub(super) struct Identity {
-    state: State,
+    mode: Mode,
     backoff: Backoff,
     attempts: Attempts,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What a producer promises, and how far it is with what that takes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Mode {
+    /// No id: brokers count nothing, and a retry may write twice.
+    Plain,
+    /// `enable.idempotence`: sequence numbers under an id of the brokers.
+    Idempotent(State),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum State {
-    /// Not idempotent: nobody in particular.
-    Anonymous,
     /// To be asked for, not before this time if there is one.
     Wanted(Option<Instant>),
     Asked,
@@ -33,53 +43,53 @@ enum State {
         epoch: i16,
     },
     /// Refused for good.
-    Refused(ErrorCode),
+    Refused(Failure),
 }
 
 impl Identity {
-    pub(super) fn new(idempotent: bool, backoff: Backoff, seed: u64) -> Self {
-        let state = if idempotent {
-            State::Wanted(None)
+    pub(super) const fn new(idempotent: bool, backoff: Backoff, seed: u64) -> Self {
+        let mode = if idempotent {
+            Mode::Idempotent(State::Wanted(None))
         } else {
-            State::Anonymous
+            Mode::Plain
         };
         Self {
-            state,
+            mode,
             backoff,
             attempts: Attempts::new(seed),
         }
     }
 
     /// The id and epoch for batches that have none yet; `None` while there is none to be had.
-    pub(super) fn current(&self) -> Option<(i64, i16)> {
-        match self.state {
-            State::Anonymous => Some((-1, -1)),
-            State::Known { id, epoch } => Some((id, epoch)),
-            State::Wanted(_) | State::Asked | State::Refused(_) => None,
+    pub(super) const fn current(&self) -> Option<(i64, i16)> {
+        match self.mode {
+            Mode::Plain => Some((-1, -1)),
+            Mode::Idempotent(State::Known { id, epoch }) => Some((id, epoch)),
+            Mode::Idempotent(_) => None,
         }
     }
 
     /// Why there will be no id.
-    pub(super) const fn refused(&self) -> Option<ErrorCode> {
-        match self.state {
-            State::Refused(error) => Some(error),
+    pub(super) fn refused(&self) -> Option<Failure> {
+        match &self.mode {
+            Mode::Idempotent(State::Refused(error)) => Some(error.clone()),
             _ => None,
         }
     }
 
     pub(super) fn poll(&mut self, now: Instant) -> Option<InitProducerId> {
-        match self.state {
-            State::Wanted(at) if at.is_none_or(|at| at <= now) => {
-                self.state = State::Asked;
+        match self.mode {
+            Mode::Idempotent(State::Wanted(at)) if at.is_none_or(|at| at <= now) => {
+                self.mode = Mode::Idempotent(State::Asked);
                 Some(InitProducerId)
             }
             _ => None,
         }
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        match self.state {
-            State::Wanted(at) => at,
+    pub(super) const fn poll_timeout(&self) -> Option<Instant> {
+        match self.mode {
+            Mode::Idempotent(State::Wanted(at)) => at,
             _ => None,
         }
     }
@@ -88,42 +98,50 @@ impl Identity {
     pub(super) fn handle(
         &mut self,
         now: Instant,
-        answer: Result<(i64, i16), ErrorCode>,
-    ) -> Result<(), ErrorCode> {
-        if self.state != State::Asked {
+        answer: Result<(i64, i16), Failure>,
+    ) -> Result<(), Failure> {
+        if self.mode != Mode::Idempotent(State::Asked) {
             return Ok(());
         }
-        match answer {
-            Ok((id, epoch)) => {
+        let state = match answer {
+            Ok((id @ 0.., epoch @ 0..)) => {
                 self.attempts.reset();
-                self.state = State::Known { id, epoch };
+                State::Known { id, epoch }
             }
-            Err(error) if error.is_retriable() => {
-                self.state = State::Wanted(Some(now + self.attempts.delay(&self.backoff)));
-            }
+            // A negative id would turn idempotence off without a word: brokers then count nothing,
+            // and a retry writes twice. Another broker may answer better.
+            Ok(_) => self.wait(now),
+            Err(Failure::Lost { .. }) => self.wait(now),
+            Err(Failure::Broker(code)) if code.is_retriable() => self.wait(now),
             Err(error) => {
-                self.state = State::Refused(error);
+                self.mode = Mode::Idempotent(State::Refused(error.clone()));
                 return Err(error);
             }
-        }
+        };
+        self.mode = Mode::Idempotent(state);
         Ok(())
     }
 
-    /// Leaves the epoch of `stamp` behind, if it is still the current one: sequences start anew.
-    pub(super) fn bump(&mut self, stamp: ProducerStamp) {
-        let State::Known { id, epoch } = self.state else {
-            return;
-        };
-        if (id, epoch) != (stamp.id, stamp.epoch) {
-            return;
+    fn wait(&mut self, now: Instant) -> State {
+        State::Wanted(Some(now + self.attempts.delay(&self.backoff)))
+    }
+
+    /// Leaves the epoch of `stamp`, if it is still the current one: sequences start anew. Returns
+    /// whether it was.
+    pub(super) fn bump(&mut self, stamp: ProducerStamp) -> bool {
+        let current = self.current().filter(|current| current.0 >= 0);
+        if current != Some((stamp.id, stamp.epoch)) {
+            return false;
         }
-        self.state = if epoch < LAST_EPOCH {
+        // A bump needs no request until the epochs run out; then a new id is asked for (KIP-360).
+        self.mode = Mode::Idempotent(if stamp.epoch < LAST_EPOCH {
             State::Known {
-                id,
-                epoch: epoch + 1,
+                id: stamp.id,
+                epoch: stamp.epoch + 1,
             }
         } else {
             State::Wanted(None)
-        };
+        });
+        true
     }
 }

@@ -6,7 +6,10 @@ use std::{
     time::{Duration, Instant as StdInstant},
 };
 
-use ottla_core::producer::{Answer, Outcome, RequestId};
+use ottla_core::{
+    failure::{Failure, Unsendable},
+    producer::{Answer, Outcome, RequestId},
+};
 use ottla_protocol::{
     ErrorCode,
     messages::{ProduceResponse, ProducedPartition},
@@ -29,7 +32,7 @@ pub(super) const ABORTED: Outcome = Outcome::Aborted {
 
 /// What becomes of a batch that could not be compressed.
 pub(super) const SPOILT: Outcome = Outcome::Refused {
-    error: ErrorCode::UNKNOWN_SERVER_ERROR,
+    error: Failure::Broker(ErrorCode::UNKNOWN_SERVER_ERROR),
     possibly_written: false,
 };
 
@@ -45,9 +48,13 @@ impl Sender {
             }
             Event::Packed(packed) => {
                 match self.packing.ready(*packed) {
-                    Ok(ready) => ready
-                        .into_iter()
-                        .for_each(|(slot, batch)| self.enter(slot, batch)),
+                    Ok(ready) => {
+                        for (slot, batch) in ready {
+                            self.enter(slot, batch);
+                            // Its open batch may have waited for this one.
+                            self.lingering.touch(slot);
+                        }
+                    }
                     Err(given_up) => self.finish(given_up.payload, ABORTED, None),
                 }
                 self.run_jobs();
@@ -74,17 +81,24 @@ impl Sender {
             }
             Err(error) => {
                 tracing::debug!(%error, "a produce request got no answer");
-                match error.kind() {
-                    // No retry would change these.
-                    ErrorKind::Version(_) | ErrorKind::Encode(_) => {
+                match error.to_failure() {
+                    failure @ Failure::Unsendable(_) => {
                         tracing::error!(%error, "a produce request cannot be written");
-                        let code = ErrorCode::UNSUPPORTED_VERSION;
-                        self.machine.handle_unsendable(now, id, code);
+                        self.machine.handle_unsendable(now, id, &failure);
                     }
-                    _ => self.machine.handle_lost(now, id, error.possibly_written()),
+                    _ => self.lost(now, id, error),
                 }
             }
         }
+    }
+
+    /// A request without an answer. Its error is kept: what expires later tells it as its cause.
+    fn lost(&mut self, now: StdInstant, id: RequestId, error: Error) {
+        let possibly_written = error.possibly_written();
+        if let Some(broker) = self.machine.broker(id) {
+            self.last_errors.insert(broker, error);
+        }
+        self.machine.handle_lost(now, id, possibly_written);
     }
 
     /// A broker is there, and perhaps asks for a pause.
@@ -92,7 +106,8 @@ impl Sender {
         let Some(broker) = self.machine.broker(id) else {
             return;
         };
-        self.loads.answered(broker);
+        self.loads.answered(now, broker);
+        self.last_errors.remove(&broker);
         if let Ok(pause @ 1..) = u64::try_from(throttle_time_ms) {
             let until = now + Duration::from_millis(pause);
             self.machine.handle_throttle(broker, until);
@@ -118,11 +133,11 @@ impl Sender {
                         .metadata()
                         .hint_leader(&name, n, leader, endpoints);
                 }
-                if let Some(slot) = self.slots.get(&(name.clone(), partition.index)) {
+                if let Some(slot) = self.topics.slot(&name, partition.index) {
                     // The first entry counts; others for the same partition were not asked for.
-                    answers.entry(*slot).or_insert_with(|| answer(partition));
+                    answers.entry(slot).or_insert_with(|| answer(partition));
                     if let Some(refusal) = refusal(&name, partition) {
-                        refusals.entry(*slot).or_insert(refusal);
+                        refusals.entry(slot).or_insert(refusal);
                     }
                 }
             }
@@ -151,24 +166,45 @@ impl Sender {
                 possibly_written,
             } => match refusal {
                 Some(refusal) if !possibly_written => BatchOutcome::Refused(refusal.clone()),
-                _ => failed(possibly_written, ErrorKind::Broker(error)),
+                _ => failed(possibly_written, kind(error)),
             },
             Outcome::Expired {
                 possibly_written,
                 last_error,
             } => {
-                let last = last_error.map(|e| e.to_string());
+                let last = last_error.map(|failure| self.cause(&held, failure));
                 failed(possibly_written, ErrorKind::Timeout { after_ms, last })
             }
             Outcome::Aborted { possibly_written } => failed(possibly_written, ErrorKind::Closed),
         };
         held.completion.finish(outcome);
-        if let Some(held_still) = self.outstanding.get_mut(&held.number) {
-            *held_still -= 1;
-            if *held_still == 0 {
-                self.outstanding.remove(&held.number);
+        self.flushes.end(held.number);
+    }
+}
+
+impl Sender {
+    /// The last cause in words: what the leader's connection died of, where that is known.
+    fn cause(&self, held: &Held, failure: Failure) -> String {
+        let leader = self
+            .topology
+            .leader(&held.completion.topic, held.completion.partition);
+        match failure {
+            Failure::Lost { .. } => {
+                let error = leader.and_then(|(id, _)| self.last_errors.get(&id));
+                error.map_or_else(|| kind(failure).to_string(), ToString::to_string)
             }
+            failure => kind(failure).to_string(),
         }
+    }
+}
+
+/// Why a batch was refused, as an error's kind.
+fn kind(failure: Failure) -> ErrorKind {
+    match failure {
+        Failure::Broker(code) => ErrorKind::Broker(code),
+        Failure::Unsendable(Unsendable::Version(error)) => ErrorKind::Version(error),
+        Failure::Unsendable(Unsendable::Encode(error)) => ErrorKind::Encode(error),
+        Failure::Lost { .. } => ErrorKind::Broker(ErrorCode::NETWORK_EXCEPTION),
     }
 }
 

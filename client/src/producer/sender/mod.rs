@@ -1,26 +1,28 @@
 //! The task behind a producer: takes batches that are full or have lingered, lets the machine decide
 //! what goes where, compresses, stamps, writes, and hands each answer to its batch.
+//!
+//! - `lingering`: open batches, and when they are closed.
+//! - `requests`: what the machine decided, to the brokers; `order` and `answers`: back again.
+//! - `loads`: which partitions and brokers batches wait for.
+//! - `topics`: the machine's slots, and what a newer topology changes.
+//! - `flushes`: which calls wait for which batches.
 
 mod answers;
+mod flushes;
+mod lingering;
+mod loads;
 mod order;
+mod requests;
+mod topics;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    task::{Context, Poll, Waker},
-    time::Instant as StdInstant,
-};
+use std::{collections::HashMap, sync::Arc, time::Instant as StdInstant};
 
 use ottla_core::{
     cluster::Topology,
-    producer::{self, Batch, Missing, Outcome, Request, RequestId, Slot, State},
+    failure::Failure,
+    producer::{self, Batch, Missing, Notice, Outcome, RequestId, Slot, State},
 };
-use ottla_protocol::{
-    ErrorCode,
-    messages::{
-        InitProducerIdRequest, ProducePartition, ProduceRequest, ProduceResponse, ProduceTopic,
-    },
-};
+use ottla_protocol::{ErrorCode, messages::ProduceResponse};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -29,26 +31,25 @@ use tokio::{
 use uuid::Uuid;
 
 use answers::{ABORTED, SPOILT};
+use flushes::Flushes;
+use lingering::{Goes, Lingering};
+use loads::Loads;
 use order::Order;
+use topics::KnownTopics;
 
 use super::{
-    accumulator::{Accumulator, Filling, Queue},
+    accumulator::Accumulator,
     batch::Held,
-    load::Loads,
     packing::{Coming, Packed, Packing},
+    queue::{Filling, Queue},
     record::{BatchOutcome, Refusal},
-    settings::{Acks, Settings},
+    settings::Settings,
 };
 use crate::{
     client::Client,
-    error::{Error, ErrorKind},
+    error::Error,
     metadata::{Snapshot, Wish},
-    net::pool::Use,
-    settings::as_millis,
 };
-
-/// The last version in which topics go by name (KIP-516).
-const BY_NAME: i16 = 12;
 
 /// What a producer asks of its task.
 pub(super) enum Command {
@@ -70,7 +71,7 @@ enum Open {
 /// What came back to the task.
 enum Event {
     Produced(i32, RequestId, Result<Produced, Error>),
-    ProducerId(Result<(i64, i16), ErrorCode>),
+    ProducerId(Result<(i64, i16), Failure>),
     Packed(Box<Packed>),
 }
 
@@ -87,25 +88,17 @@ pub(super) struct Sender {
     accumulator: Arc<Accumulator>,
     machine: producer::Producer<Held>,
     packing: Packing,
-    slots: HashMap<(Arc<str>, i32), Slot>,
-    /// The ids of their topics, by which one that was made anew is told from the old one.
-    ids: HashMap<Arc<str>, Uuid>,
+    topics: KnownTopics,
     loads: Loads,
-    /// Partitions whose open batch lingers, by when it has lingered enough.
-    lingering: BTreeMap<(StdInstant, Slot), Arc<Queue>>,
-    /// When that is, by partition.
-    due: HashMap<Slot, StdInstant>,
-    /// Those that have, and may be filled further until they can be sent; with when it began.
-    overdue: BTreeMap<Slot, (StdInstant, Arc<Queue>)>,
+    lingering: Lingering,
+    flushes: Flushes,
     events: JoinSet<Event>,
-    /// Whose turn it is to be answered.
+    /// The answers that came before their turn.
     order: Order<Result<Produced, Error>>,
-    /// How many batches are held, by number, and who waits for those up to one.
-    outstanding: BTreeMap<u64, u32>,
-    flushes: Vec<(u64, oneshot::Sender<()>)>,
-    next_number: u64,
+    /// What went wrong last with each broker, until it answers.
+    last_errors: HashMap<i32, Error>,
     /// What is known of the cluster, as far as it was taken in: nothing is sent by newer knowledge
-    /// than topics made anew were noticed by (rule 17).
+    /// than recreated topics were noticed by (rule 17).
     topology: Arc<Topology>,
     news: watch::Receiver<Snapshot>,
 }
@@ -123,17 +116,13 @@ impl Sender {
         Self {
             machine: producer::Producer::new(how, client.seeds().next()),
             packing: Packing::new(&settings),
-            slots: HashMap::new(),
-            ids: HashMap::new(),
+            topics: KnownTopics::default(),
             loads: Loads::new(settings.adaptive, settings.availability_timeout),
-            lingering: BTreeMap::new(),
-            due: HashMap::new(),
-            overdue: BTreeMap::new(),
+            lingering: Lingering::new(settings.linger, settings.delivery_timeout),
+            flushes: Flushes::default(),
             events: JoinSet::new(),
             order: Order::default(),
-            outstanding: BTreeMap::new(),
-            flushes: Vec::new(),
-            next_number: 0,
+            last_errors: HashMap::new(),
             topology: client.topology(),
             news: client.metadata().watch(),
             client,
@@ -145,19 +134,21 @@ impl Sender {
     pub(super) async fn run(mut self, mut commands: mpsc::Receiver<Command>) {
         loop {
             self.collect();
-            self.take_overdue(false);
+            self.take_overdue();
             self.drive();
             if self.accumulator.memory.is_short() {
                 // What ended just now may have been all that was on its way.
                 self.collect();
             }
-            if self.take_overdue(false) {
+            if self.take_overdue() {
                 self.drive();
             }
-            self.tell_loads();
+            self.take_touched();
+            let now = Instant::now().into_std();
+            self.loads.update(now, &self.topology, &self.accumulator);
             let accumulator = self.accumulator.clone();
             let timeout = self.timeout();
-            // News come last: what is done about them is done on every turn.
+            // A newer topology comes last: what is done about it is done on every turn.
             tokio::select! {
                 biased;
                 command = commands.recv() => match command {
@@ -178,38 +169,35 @@ impl Sender {
     }
 
     fn timeout(&self) -> Option<StdInstant> {
-        let lingering = self.lingering.keys().next().map(|(due, _)| *due);
-        let out_of_time = |began: &StdInstant| *began + self.settings.delivery_timeout;
-        let overdue = self.overdue.values().map(|(began, _)| out_of_time(began));
-        lingering
-            .into_iter()
-            .chain(overdue)
-            .chain(self.machine.poll_timeout())
-            .chain(self.loads.poll_timeout())
-            .min()
+        let timers = [
+            self.lingering.poll_timeout(),
+            self.machine.poll_timeout(),
+            self.loads.poll_timeout(),
+        ];
+        timers.into_iter().flatten().min()
     }
 
     fn command(&mut self, command: Command) {
-        match command {
+        let done = match command {
             Command::Flush(done) => {
                 self.take_all();
-                self.flushes.push((self.next_number, done));
-                self.answer_flushes();
+                done
             }
             Command::Abort(done) => {
                 self.take_all();
                 self.abort();
-                self.flushes.push((self.next_number, done));
-                self.answer_flushes();
+                done
             }
-        }
+        };
+        self.flushes.wait(done);
+        self.flushes.answer();
     }
 
     // ---- from the accumulator into the machine ----
 
     fn collect(&mut self) {
         let news = self.accumulator.take_news();
-        // After the news, whose topics it knows.
+        // After the partitions with news, whose topics it knows.
         if self.news.has_changed().unwrap_or(false) {
             self.take_topology();
         }
@@ -217,98 +205,91 @@ impl Sender {
             self.take(queue, Open::Stays);
         }
         let now = Instant::now().into_std();
-        let short = self.accumulator.memory.is_short();
-        let keys = self.lingering.keys().copied();
-        let due: Vec<_> = keys
-            .take_while(|(at, _)| short || *at <= now)
-            .filter(|(at, slot)| *at <= now || self.is_short(*slot))
-            .collect();
-        for key in due {
-            if let Some(queue) = self.lingering.remove(&key) {
+        for queue in self.lingering.take_due(now) {
+            self.take(queue, Open::Lingered);
+        }
+        if self.accumulator.memory.is_short() {
+            self.take_touched();
+            let (machine, packing) = (&self.machine, &self.packing);
+            let idle = self
+                .lingering
+                .take_idle(|slot| is_idle(machine, packing, slot));
+            for queue in idle {
                 self.take(queue, Open::Lingered);
             }
         }
     }
 
-    fn take_topology(&mut self) {
-        self.topology = self.news.borrow_and_update().topology.clone();
-        self.notice_recreated();
-        self.accumulator.resize(&self.topology);
+    /// Takes in which partitions the machine did something to.
+    fn take_touched(&mut self) {
+        let now = Instant::now().into_std();
+        while let Some((slot, waiting)) = self.machine.poll_waiting() {
+            self.loads.count(now, slot, waiting, &self.topology);
+            self.lingering.touch(slot);
+        }
     }
 
-    /// Whether somebody waits for memory, and nothing of this partition is on its way, by whose end
-    /// memory would come back: what is open had better be filled then.
-    fn is_short(&self, slot: Slot) -> bool {
-        self.accumulator.memory.is_short()
-            && !self.packing.holds(slot)
-            && self.machine.state(slot) == Some(State::Idle)
+    fn take_topology(&mut self) {
+        self.topology = self.news.borrow_and_update().topology.clone();
+        let changes = self.topics.update(&self.topology);
+        for topic in changes.recreated {
+            tracing::warn!(%topic, "the topic was deleted and created again");
+            self.machine.handle_topic_recreated(&topic);
+        }
+        for slot in &changes.moved {
+            self.machine.handle_leader_changed(*slot);
+        }
+        if !changes.moved.is_empty() {
+            self.lingering.touch_all();
+        }
+        self.accumulator.resize(&self.topology);
     }
 
     fn take_all(&mut self) {
         self.collect();
-        for queue in std::mem::take(&mut self.lingering).into_values() {
+        for queue in self.lingering.take_all() {
             self.take(queue, Open::Closes);
         }
-        self.due.clear();
-        self.take_overdue(true);
     }
 
     /// Takes the open batches that have lingered and would be sent at once, or are out of time; any
     /// other is filled further until its turn comes.
-    fn take_overdue(&mut self, all: bool) -> bool {
-        if self.overdue.is_empty() {
-            return false;
-        }
+    fn take_overdue(&mut self) -> bool {
+        self.take_touched();
         let now = Instant::now().into_std();
-        let (topology, timeout) = (&self.topology, self.settings.delivery_timeout);
-        let goes = |slot: &Slot, began: StdInstant| {
-            let takes = || {
-                let leader = |topic: &Arc<str>, n| leader(topology, topic, n);
-                !self.packing.holds(*slot) && self.machine.takes(now, *slot, leader)
-            };
-            all || began + timeout <= now || takes()
-        };
-        let overdue = self.overdue.iter();
-        let going: Vec<_> = overdue
-            .filter(|(slot, (began, _))| goes(slot, *began))
-            .map(|(slot, _)| *slot)
-            .collect();
-        for slot in &going {
-            if let Some((_, queue)) = self.overdue.remove(slot) {
-                self.take(queue, Open::Closes);
-            }
+        let (machine, packing, topology) = (&self.machine, &self.packing, &self.topology);
+        let going = self.lingering.take_overdue(
+            now,
+            |broker| machine.broker_takes(now, broker),
+            |slot| goes(machine, packing, topology, now, slot),
+        );
+        let any = !going.is_empty();
+        for queue in going {
+            self.take(queue, Open::Closes);
         }
-        !going.is_empty()
+        any
     }
 
     /// Takes a partition's full batches, and perhaps its open one.
     fn take(&mut self, queue: Arc<Queue>, open: Open) {
         let now = Instant::now().into_std();
         let slot = self.slot(&queue);
-        // What was noted was of the batch before.
-        self.overdue.remove(&slot);
-        if let Some(due) = self.due.remove(&slot) {
-            self.lingering.remove(&(due, slot));
-        }
+        // The timer stored for this partition belonged to the batch before.
+        self.lingering.remove(slot);
         let mut taken = Vec::new();
         let stays = queue.take(|_| open == Open::Closes, |filling| taken.push(filling));
         for filling in taken {
             self.hold(slot, filling);
         }
         let Some(began) = stays else { return };
-        let due = began + self.settings.linger;
-        if due <= now || open == Open::Lingered || self.is_short(slot) {
-            self.overdue.insert(slot, (began, queue));
-        } else {
-            self.due.insert(slot, due);
-            self.lingering.insert((due, slot), queue);
-        }
+        let short = || self.accumulator.memory.is_short();
+        let enough =
+            open == Open::Lingered || (short() && is_idle(&self.machine, &self.packing, slot));
+        self.lingering.add(now, slot, queue, began, enough);
     }
 
     fn hold(&mut self, slot: Slot, filling: Filling) {
-        let number = self.next_number;
-        self.next_number += 1;
-        self.outstanding.insert(number, 1);
+        let number = self.flushes.begin();
         let (count, created) = (filling.builder.count(), filling.created);
         let held = Held::new(filling, number, self.accumulator.memory.clone());
         let batch = Batch {
@@ -339,25 +320,13 @@ impl Sender {
     }
 
     fn slot(&mut self, queue: &Arc<Queue>) -> Slot {
-        let key = (queue.topic.clone(), queue.partition);
-        if !self.ids.contains_key(&queue.topic) {
-            let id = topic_id(&self.topology, &queue.topic);
-            self.ids.insert(queue.topic.clone(), id);
-        }
         let (machine, loads) = (&mut self.machine, &mut self.loads);
-        *self.slots.entry(key).or_insert_with_key(|(topic, n)| {
-            let slot = machine.add_partition(topic.clone(), *n);
-            loads.add(slot, queue);
-            slot
-        })
-    }
-
-    /// Lets those who choose partitions know what waits for each.
-    fn tell_loads(&mut self) {
-        let now = Instant::now().into_std();
-        let waiting = self.machine.waiting();
-        self.loads
-            .update(now, waiting, &self.topology, &self.accumulator);
+        self.topics
+            .slot_or(&queue.topic, queue.at(), &self.topology, || {
+                let slot = machine.add_partition(queue.topic.clone(), queue.partition);
+                loads.add(slot, queue);
+                slot
+            })
     }
 
     // ---- from the machine to the brokers ----
@@ -376,8 +345,33 @@ impl Sender {
         while self.machine.poll_stale().is_some() {
             self.client.metadata().hint(Wish::Stale);
         }
+        self.report_notices();
         self.finish_all(&HashMap::new());
-        self.answer_flushes();
+        self.flushes.answer();
+    }
+
+    fn report_notices(&mut self) {
+        while let Some(notice) = self.machine.poll_notice() {
+            match notice {
+                Notice::Identified { id, epoch } => {
+                    tracing::info!(producer_id = id, epoch, "got a producer id");
+                }
+                Notice::NewEpoch {
+                    slot,
+                    left,
+                    unrecognised,
+                } => {
+                    let why = if unrecognised {
+                        "the broker does not recognise the sequence"
+                    } else {
+                        "the outcome of a batch is unknown, or the topic was created again"
+                    };
+                    if let Some((topic, partition)) = self.machine.partition(slot) {
+                        tracing::warn!(%topic, partition, left, why, "a new producer epoch begins");
+                    }
+                }
+            }
+        }
     }
 
     /// Cuts what was too large, and ends what is done with.
@@ -401,14 +395,14 @@ impl Sender {
             Ok(parts) => parts,
             Err(held) => {
                 let refused = Outcome::Refused {
-                    error: ErrorCode::MESSAGE_TOO_LARGE,
+                    error: Failure::Broker(ErrorCode::MESSAGE_TOO_LARGE),
                     possibly_written: false,
                 };
                 self.machine.handle_split(slot, Vec::new());
                 return self.finish(*held, refused, None);
             }
         };
-        *self.outstanding.entry(number).or_default() += parts.len() as u32 - 1;
+        self.flushes.split(number, parts.len() as u32 - 1);
         let created = StdInstant::now();
         let parts = parts.into_iter().map(|(mut payload, count)| {
             self.packing.pack(&mut payload);
@@ -438,150 +432,46 @@ impl Sender {
         // No thread may have taken them up yet, and none may for long.
         for Coming { completion, number } in coming {
             completion.finish(BatchOutcome::Failed(completion.given_up()));
-            self.outstanding.remove(&number);
+            self.flushes.end(number);
         }
         self.machine.abort();
         self.finish_all(&HashMap::new());
     }
-
-    /// Topics that were deleted and made again since they were last seen.
-    fn notice_recreated(&mut self) {
-        for (topic, known) in &mut self.ids {
-            let id = topic_id(&self.topology, topic);
-            if id.is_nil() || id == *known {
-                continue;
-            }
-            if !known.is_nil() {
-                tracing::warn!(%topic, "the topic was deleted and made again");
-                self.machine.handle_topic_recreated(topic);
-            }
-            *known = id;
-        }
-    }
-
-    fn ask_for_producer_id(&mut self) {
-        let client = self.client.clone();
-        self.events.spawn(async move {
-            let request = InitProducerIdRequest {
-                transactional_id: None,
-                transaction_timeout_ms: i32::MAX,
-                ..InitProducerIdRequest::default()
-            };
-            Event::ProducerId(match client.request(request).await {
-                Ok(r) if r.error_code.is_ok() => Ok((r.producer_id, r.producer_epoch)),
-                Ok(r) => Err(r.error_code),
-                Err(error) => {
-                    tracing::warn!(%error, "no producer id");
-                    Err(match error.kind() {
-                        ErrorKind::Broker(code) => *code,
-                        // No repetition would change these.
-                        ErrorKind::Version(_) | ErrorKind::Encode(_) => {
-                            ErrorCode::UNSUPPORTED_VERSION
-                        }
-                        _ => ErrorCode::NETWORK_EXCEPTION,
-                    })
-                }
-            })
-        });
-    }
-
-    fn send(&mut self, request: &Request) {
-        let mut topics: BTreeMap<Arc<str>, Vec<ProducePartition>> = BTreeMap::new();
-        for sent in &request.batches {
-            let Some((topic, partition)) = self.machine.partition(sent.slot) else {
-                continue;
-            };
-            let topic = topic.clone();
-            let held = self.machine.payload(*sent);
-            let Some(records) = held.and_then(|held| held.bytes(sent.stamp)) else {
-                tracing::error!(%topic, partition, "a batch that cannot be stamped anew");
-                let now = Instant::now().into_std();
-                let code = ErrorCode::UNKNOWN_SERVER_ERROR;
-                return self.machine.handle_unsendable(now, request.id, code);
-            };
-            let partition = ProducePartition {
-                index: partition,
-                records: Some(records),
-            };
-            topics.entry(topic).or_default().push(partition);
-        }
-        let topic_data: Vec<_> = topics
-            .into_iter()
-            .map(|(name, partition_data)| ProduceTopic {
-                topic_id: topic_id(&self.topology, &name),
-                name,
-                partition_data,
-            })
-            .collect();
-        // By id only when every topic has one (rule 41).
-        let cap = if topic_data.iter().any(|t| t.topic_id.is_nil()) {
-            BY_NAME
-        } else {
-            i16::MAX
-        };
-        self.dispatch(request, cap, topic_data);
-    }
-
-    fn dispatch(&mut self, request: &Request, cap: i16, topic_data: Vec<ProduceTopic>) {
-        let timeout = self.client.request_timeout();
-        let acks = self.settings.acks;
-        let message = Arc::new(ProduceRequest {
-            transactional_id: None,
-            acks: acks.wire(),
-            timeout_ms: as_millis(timeout),
-            topic_data,
-        });
-        let (id, broker) = (request.id, request.broker);
-        let link = self.client.link(broker, Use::Produce);
-        self.order.sent(broker, id);
-        let sending = async move {
-            let answer = async {
-                let link = link?;
-                if acks == Acks::None {
-                    let written = link.send_unanswered(message, cap, timeout).await;
-                    return written.map(|()| Produced::Written);
-                }
-                let answer = link.request(message, cap, timeout).await;
-                answer.map(Produced::Answered)
-            };
-            Event::Produced(broker, id, answer.await)
-        };
-        self.spawn_in_order(sending);
-    }
-
-    /// Polls a request once, which puts it into its link's queue, and only then gives it a task of its
-    /// own. Tasks begin in no order, and requests must leave in the order they were decided in.
-    fn spawn_in_order(&mut self, sending: impl Future<Output = Event> + Send + 'static) {
-        let mut sending = Box::pin(tokio::task::unconstrained(sending));
-        let mut nobody = Context::from_waker(Waker::noop());
-        match sending.as_mut().poll(&mut nobody) {
-            Poll::Ready(event) => self.events.spawn(std::future::ready(event)),
-            Poll::Pending => self.events.spawn(sending),
-        };
-    }
-
-    fn answer_flushes(&mut self) {
-        let oldest = self
-            .outstanding
-            .first_key_value()
-            .map_or(u64::MAX, |(n, _)| *n);
-        let (done, waiting) = std::mem::take(&mut self.flushes)
-            .into_iter()
-            .partition(|(up_to, _)| *up_to <= oldest);
-        self.flushes = waiting;
-        for (_, flush) in done {
-            let _: Result<_, _> = flush.send(());
-        }
-    }
 }
 
-/// Whoever still waits when the producer is dropped is told.
+/// Deliveries that still wait when the producer is dropped get an error.
 impl Drop for Sender {
     fn drop(&mut self) {
         self.accumulator.close();
         self.take_all();
         self.abort();
     }
+}
+
+/// Whether nothing of a partition is on its way, by whose end memory would come back. While memory is
+/// short its open batch is closed, for nothing else would free a page.
+fn is_idle(machine: &producer::Producer<Held>, packing: &Packing, slot: Slot) -> bool {
+    !packing.holds(slot) && machine.state(slot) == Some(State::Idle)
+}
+
+/// Whether an open batch that has lingered would be sent if it were closed now.
+fn goes(
+    machine: &producer::Producer<Held>,
+    packing: &Packing,
+    topology: &Topology,
+    now: StdInstant,
+    slot: Slot,
+) -> Goes {
+    if packing.holds(slot) {
+        return Goes::Waits;
+    }
+    let leads = |topic: &Arc<str>, n| leader(topology, topic, n);
+    if machine.takes(now, slot, leads) {
+        return Goes::Now;
+    }
+    let leader = machine.partition(slot).and_then(|(t, n)| leads(t, n).ok());
+    let full = leader.filter(|broker| !machine.broker_takes(now, *broker));
+    full.map_or(Goes::Waits, Goes::Blocked)
 }
 
 fn topic_id(topology: &Topology, topic: &str) -> Uuid {

@@ -13,7 +13,7 @@ fn batch(payload: char, count: u32) -> Batch<char> {
 
 fn refused(error: ErrorCode) -> Outcome {
     Outcome::Refused {
-        error,
+        error: Failure::Broker(error),
         possibly_written: false,
     }
 }
@@ -76,7 +76,7 @@ fn parts_have_no_more_time_than_the_whole_had() {
         possibly_written: false,
         last_error: None,
     };
-    assert_eq!(s.finished(), [('1', expired), ('2', expired)]);
+    assert_eq!(s.finished(), [('1', expired.clone()), ('2', expired)]);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn a_batch_that_may_be_written_is_not_split() {
     s.answer(&again, ErrorCode::MESSAGE_TOO_LARGE, -1);
     assert_eq!(s.machine.poll_split(), None);
     let expected = Outcome::Refused {
-        error: ErrorCode::MESSAGE_TOO_LARGE,
+        error: Failure::Broker(ErrorCode::MESSAGE_TOO_LARGE),
         possibly_written: true,
     };
     assert_eq!(s.finished(), [('a', expected)]);
@@ -118,7 +118,7 @@ fn a_batch_that_is_given_up_while_it_is_split_stays_given_up() {
     let aborted = Outcome::Aborted {
         possibly_written: false,
     };
-    assert_eq!(s.finished(), [('1', aborted), ('2', aborted)]);
+    assert_eq!(s.finished(), [('1', aborted.clone()), ('2', aborted)]);
     assert!(s.machine.is_idle());
 }
 
@@ -206,7 +206,7 @@ fn a_topic_that_stays_unknown_is_given_up_with_all_its_batches() {
         s.now = end;
         s.machine.handle_timeout(s.now);
         let refused = |possibly_written| Outcome::Refused {
-            error: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            error: Failure::Broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
             possibly_written,
         };
         assert_eq!(s.finished(), [('a', refused(true)), ('b', refused(false))]);
@@ -277,13 +277,13 @@ fn a_topic_that_only_lacks_a_leader_is_not_unknown_any_more() {
 fn a_refusal_that_may_have_come_behind_the_append_leaves_its_sequence_open() {
     for (error, base_offset) in [
         (ErrorCode::UNKNOWN_SERVER_ERROR, -1),
-        (ErrorCode::INVALID_RECORD, 10),
+        (ErrorCode::INVALID_TXN_STATE, 10),
     ] {
         let mut s = Script::with_id();
         let window = in_flight(&mut s, 1);
         s.answer(&window[0], error, base_offset);
         let expected = Outcome::Refused {
-            error,
+            error: Failure::Broker(error),
             possibly_written: true,
         };
         assert_eq!(s.finished(), [('a', expected)]);
@@ -291,6 +291,30 @@ fn a_refusal_that_may_have_come_behind_the_append_leaves_its_sequence_open() {
         s.batch(P, 'b', 10);
         assert_eq!(stamps(&s.sent()), [(1, 0)]);
     }
+}
+
+/// Some servers leave `base_offset` at 0 in a refusal. It says nothing about errors that a broker
+/// finds before it appends.
+#[test]
+fn a_refusal_from_before_the_append_is_definite_whatever_its_offset_says() {
+    for error in [
+        ErrorCode::INVALID_RECORD,
+        ErrorCode::INVALID_TIMESTAMP,
+        ErrorCode::CORRUPT_MESSAGE,
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+        ErrorCode::UNSUPPORTED_COMPRESSION_TYPE,
+    ] {
+        let mut s = Script::with_id();
+        let window = in_flight(&mut s, 1);
+        s.answer(&window[0], error, 0);
+        assert_eq!(s.finished(), [('a', refused(error))]);
+        s.batch(P, 'b', 10);
+        assert_eq!(stamps(&s.sent()), stamps(&window[0]), "{error:?}");
+    }
+    let mut s = Script::with_id();
+    let window = in_flight(&mut s, 1);
+    s.answer(&window[0], ErrorCode::MESSAGE_TOO_LARGE, 0);
+    assert_eq!(s.machine.poll_split(), Some((P, 'a')), "it is split");
 }
 
 #[test]

@@ -1,0 +1,110 @@
+//! The topics that a sender has batches of: their ids, and the machine's slots of their partitions.
+
+use std::{collections::HashMap, sync::Arc};
+
+use ottla_core::{
+    cluster::{Topic, Topology},
+    producer::Slot,
+};
+use uuid::Uuid;
+
+#[derive(Debug, Default)]
+pub(super) struct KnownTopics {
+    topics: HashMap<Arc<str>, Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// Tells a topic that was deleted and created again from the old one.
+    id: Uuid,
+    /// As it was when it was last looked at.
+    topic: Option<Arc<Topic>>,
+    slots: Vec<Option<Slot>>,
+}
+
+/// What a newer topology says of the topics.
+#[derive(Debug, Default)]
+pub(super) struct Changes {
+    /// Topics that were deleted and created again.
+    pub(super) recreated: Vec<Arc<str>>,
+    /// Partitions that have another leader.
+    pub(super) moved: Vec<Slot>,
+}
+
+impl KnownTopics {
+    /// The slot of a partition that batches were taken of.
+    pub(super) fn slot(&self, topic: &str, partition: i32) -> Option<Slot> {
+        let at = usize::try_from(partition).ok()?;
+        self.topics.get(topic)?.slots.get(at).copied().flatten()
+    }
+
+    /// The slot of a partition; `new` makes one for a partition that has none yet.
+    pub(super) fn slot_or(
+        &mut self,
+        topic: &Arc<str>,
+        at: usize,
+        topology: &Topology,
+        new: impl FnOnce() -> Slot,
+    ) -> Slot {
+        if !self.topics.contains_key(topic) {
+            let known = Known::new(topology.topic(topic).cloned());
+            self.topics.insert(topic.clone(), known);
+        }
+        let Some(known) = self.topics.get_mut(topic) else {
+            return new();
+        };
+        if known.slots.len() <= at {
+            known.slots.resize(at + 1, None);
+        }
+        let Some(place) = known.slots.get_mut(at) else {
+            return new();
+        };
+        *place.get_or_insert_with(new)
+    }
+
+    /// Takes a newer topology in. Costs what the topics cost that it changed.
+    pub(super) fn update(&mut self, topology: &Topology) -> Changes {
+        let mut changes = Changes::default();
+        for (name, known) in &mut self.topics {
+            known.update(name, topology.topic(name), &mut changes);
+        }
+        changes
+    }
+}
+
+impl Known {
+    fn new(topic: Option<Arc<Topic>>) -> Self {
+        Self {
+            id: topic.as_ref().map_or(Uuid::nil(), |topic| topic.id),
+            topic,
+            slots: Vec::new(),
+        }
+    }
+
+    fn update(&mut self, name: &Arc<str>, newer: Option<&Arc<Topic>>, changes: &mut Changes) {
+        let same = match (&self.topic, newer) {
+            (Some(old), Some(newer)) => Arc::ptr_eq(old, newer),
+            (None, None) => true,
+            _ => false,
+        };
+        if same {
+            return;
+        }
+        let leader = |topic: Option<&Arc<Topic>>, at: usize| {
+            topic.and_then(|t| t.partitions.get(at)).map(|p| p.leader)
+        };
+        for (at, slot) in self.slots.iter().enumerate() {
+            let moved = leader(self.topic.as_ref(), at) != leader(newer, at);
+            changes.moved.extend(slot.filter(|_| moved));
+        }
+        // Brokers without topic ids answer with zero, which undoes no id (rule 17).
+        let id = newer.map_or(Uuid::nil(), |topic| topic.id);
+        if !id.is_nil() && id != self.id {
+            if !self.id.is_nil() {
+                changes.recreated.push(name.clone());
+            }
+            self.id = id;
+        }
+        self.topic = newer.cloned();
+    }
+}
