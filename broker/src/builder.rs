@@ -1,28 +1,14 @@
 //! How a cluster is started.
 
-use std::sync::Arc;
-
-use ottla_protocol::messages::{CreatableTopic, CreatableTopicConfig};
-use tokio::net::TcpListener;
+use ottla_protocol::messages::CreatableTopic;
 
 use crate::{
-    brokers::Broker,
     cluster::Cluster,
     error::{Error, ErrorKind},
-    listener,
     settings::Settings,
+    starting::{Transport, creatable, run},
     state::Shared,
 };
-
-/// The port of every broker that has no socket; their names tell them apart.
-const PIPE_PORT: u16 = 9092;
-
-/// How brokers are reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Transport {
-    Tcp,
-    Memory,
-}
 
 /// A cluster to be started: one broker with no topics, on a free port of 127.0.0.1, unless said
 /// otherwise.
@@ -32,6 +18,15 @@ pub struct ClusterBuilder {
     transport: Transport,
     settings: Vec<(String, String)>,
     topics: Vec<CreatableTopic>,
+    cluster_id: Option<String>,
+}
+
+impl Cluster {
+    /// A cluster to be started.
+    #[must_use]
+    pub fn builder() -> ClusterBuilder {
+        ClusterBuilder::default()
+    }
 }
 
 impl Default for ClusterBuilder {
@@ -41,6 +36,7 @@ impl Default for ClusterBuilder {
             transport: Transport::Tcp,
             settings: Vec::new(),
             topics: Vec::new(),
+            cluster_id: None,
         }
     }
 }
@@ -69,6 +65,14 @@ impl ClusterBuilder {
         self
     }
 
+    /// What the cluster calls itself (`cluster.id`). All embedded clusters have the same id unless it is
+    /// set; two with different ids show what a client does when an address changes hands.
+    #[must_use]
+    pub fn cluster_id(mut self, id: &str) -> Self {
+        self.cluster_id = Some(id.to_owned());
+        self
+    }
+
     /// A topic that is there from the start.
     #[must_use]
     pub fn topic(self, name: &str, partitions: i32) -> Self {
@@ -92,7 +96,7 @@ impl ClusterBuilder {
             return Err(wrong(format!("{} brokers are none", self.brokers)));
         }
         let settings = Settings::new(&self.settings, self.brokers).map_err(wrong)?;
-        let cluster = Cluster::new(Shared::new(settings));
+        let cluster = Cluster::new(Shared::new(settings, self.cluster_id));
         for id in 1..=self.brokers {
             let (broker, listener) = self.transport.open(id).await?;
             cluster.shared().state().brokers.insert(id, broker);
@@ -102,68 +106,5 @@ impl ClusterBuilder {
             cluster.create(topic)?;
         }
         Ok(cluster)
-    }
-}
-
-impl Transport {
-    /// A broker that does not run yet, and its socket where it has one.
-    async fn open(self, id: i32) -> Result<(Broker, Option<TcpListener>), Error> {
-        let listener = match self {
-            Self::Tcp => Some(bind(id, 0).await?),
-            Self::Memory => None,
-        };
-        let (host, port) = match &listener {
-            Some(listener) => {
-                let address = listener.local_addr().map_err(|e| io_error(e, id))?;
-                (address.ip().to_string(), address.port())
-            }
-            None => (format!("broker-{id}"), PIPE_PORT),
-        };
-        let broker = Broker {
-            id,
-            host: host.into(),
-            port,
-            running: None,
-            has_socket: self == Self::Tcp,
-        };
-        Ok((broker, listener))
-    }
-}
-
-/// Opens the port of a broker; 0 is any.
-pub(crate) async fn bind(broker: i32, port: u16) -> Result<TcpListener, Error> {
-    let listener = TcpListener::bind(("127.0.0.1", port)).await;
-    listener.map_err(|e| io_error(e, broker))
-}
-
-fn io_error(error: std::io::Error, broker: i32) -> Error {
-    Error::new(ErrorKind::Io(error), format!("starting broker {broker}"))
-}
-
-/// Lets a broker run.
-pub(crate) fn run(shared: &Arc<Shared>, broker: i32, listener: Option<TcpListener>) {
-    let mut state = shared.state();
-    let Some(entry) = state.brokers.get_mut(&broker) else {
-        return;
-    };
-    let running = entry.running.insert(tokio::sync::watch::Sender::new(()));
-    if let Some(listener) = listener {
-        listener::listen(listener, shared.clone(), broker, running.subscribe());
-    }
-    state.broker_started(broker);
-}
-
-/// A topic as a client would ask for it.
-pub(crate) fn creatable(name: &str, partitions: i32, configs: &[(&str, &str)]) -> CreatableTopic {
-    let config = |(name, value): &(&str, &str)| CreatableTopicConfig {
-        name: (*name).into(),
-        value: Some((*value).into()),
-    };
-    CreatableTopic {
-        name: name.into(),
-        num_partitions: partitions,
-        replication_factor: -1,
-        configs: configs.iter().map(config).collect(),
-        ..CreatableTopic::default()
     }
 }

@@ -10,12 +10,12 @@ use ottla_protocol::{
 use tokio::io::DuplexStream;
 
 use crate::{
-    builder::{self, ClusterBuilder, bind, creatable},
     control::{Action, Control, Intercepted},
     creation::Plan,
     error::{Error, ErrorKind},
     listener,
     replicas::Following,
+    starting::{self, bind, creatable},
     state::{Shared, State},
     topics::{NO_LEADER, Partition},
 };
@@ -43,12 +43,6 @@ impl fmt::Debug for Cluster {
 }
 
 impl Cluster {
-    /// A cluster to be started.
-    #[must_use]
-    pub fn builder() -> ClusterBuilder {
-        ClusterBuilder::default()
-    }
-
     pub(crate) fn new(shared: Shared) -> Self {
         Self(Arc::new(Owner(Arc::new(shared))))
     }
@@ -124,7 +118,7 @@ impl Cluster {
             Some(port) => Some(bind(id, port).await?),
             None => None,
         };
-        builder::run(self.shared(), id, listener);
+        starting::run(self.shared(), id, listener);
         Ok(())
     }
 

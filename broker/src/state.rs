@@ -18,12 +18,13 @@ use crate::{
 };
 
 /// What the cluster calls itself (`cluster.id`): a UUID in Kafka's spelling.
-pub(crate) const CLUSTER_ID: &str = "b3R0bGEtYnJva2VyLTAwMQ";
+const CLUSTER_ID: &str = "b3R0bGEtYnJva2VyLTAwMQ";
 
 /// What the tasks of a cluster share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) settings: Settings,
+    pub(crate) cluster_id: String,
     pub(crate) clock: Clock,
     pub(crate) hooks: Hooks,
     state: Mutex<State>,
@@ -45,15 +46,22 @@ pub(crate) struct State {
 }
 
 impl Shared {
-    pub(crate) fn new(settings: Settings) -> Self {
+    pub(crate) fn new(settings: Settings, cluster_id: Option<String>) -> Self {
         let clock = Clock::new();
+        // Clusters with ids of their own have other topic ids too, as real ones have.
+        let topic_ids = cluster_id.iter().flat_map(|id| id.bytes());
+        let topic_ids = topic_ids.fold(0, |ids: u64, byte| {
+            (ids << 8).rotate_left(5) ^ u64::from(byte)
+        });
         let retained_ms = clock.now_ms();
         Self {
             settings,
+            cluster_id: cluster_id.unwrap_or_else(|| CLUSTER_ID.to_owned()),
             clock,
             hooks: Hooks::default(),
             state: Mutex::new(State {
                 retained_ms,
+                topic_ids: topic_ids & (u64::MAX >> 1),
                 ..State::default()
             }),
         }

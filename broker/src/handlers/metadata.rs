@@ -11,11 +11,11 @@ use ottla_protocol::{
 };
 
 use crate::{
-    builder::creatable,
     creation::{Plan, check_name},
     dispatch::{Answer, Call, Handle},
     settings::Settings,
-    state::{CLUSTER_ID, State},
+    starting::creatable,
+    state::State,
     topics::{NO_LEADER, Partition, Topic},
 };
 
@@ -47,7 +47,7 @@ impl Handle for MetadataRequest {
                 topic.topic_authorized_operations = TOPIC_OPERATIONS;
             }
         }
-        let mut response = brokers(&state, call.version);
+        let mut response = brokers(&state, &call.shared.cluster_id, call.version);
         if self.include_cluster_authorized_operations {
             response.cluster_authorized_operations = CLUSTER_OPERATIONS;
         }
@@ -71,7 +71,7 @@ fn asked(request: &MetadataRequest, version: i16) -> Option<&[MetadataRequestTop
     (version > 0 || !topics.is_empty()).then_some(topics)
 }
 
-fn brokers(state: &State, version: i16) -> MetadataResponse {
+fn brokers(state: &State, cluster_id: &str, version: i16) -> MetadataResponse {
     let broker = |b: &crate::brokers::Broker| MetadataBroker {
         node_id: b.id,
         host: b.host.clone(),
@@ -81,7 +81,7 @@ fn brokers(state: &State, version: i16) -> MetadataResponse {
     let controller = state.running().next();
     MetadataResponse {
         brokers: state.running().map(broker).collect(),
-        cluster_id: (version >= 2).then(|| CLUSTER_ID.into()),
+        cluster_id: (version >= 2).then(|| cluster_id.into()),
         controller_id: controller.map_or(-1, |b| b.id),
         ..MetadataResponse::default()
     }
