@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use ottla_core::{
     backoff::{Backoff, Random},
-    cluster::Cluster,
+    cluster::{self, Cluster},
 };
 use tokio::time::Instant;
 
@@ -31,6 +31,7 @@ pub(crate) struct Settings {
     pub(crate) reconnect_backoff: Backoff,
     pub(crate) retry_backoff: Backoff,
     pub(crate) metadata_max_age: Duration,
+    pub(crate) metadata_max_idle: Duration,
     pub(crate) max_frame: usize,
     pub(crate) auto_create: bool,
     pub(crate) seeds: Seeds,
@@ -56,6 +57,7 @@ impl ClientBuilder {
                 reconnect_backoff: Backoff::RECONNECT,
                 retry_backoff: Backoff::RETRY,
                 metadata_max_age: Duration::from_secs(300),
+                metadata_max_idle: Duration::from_secs(300),
                 max_frame: ottla_core::connection::MAX_FRAME,
                 auto_create: false,
                 seeds: Seeds::default(),
@@ -111,6 +113,7 @@ impl ClientBuilder {
     /// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1000 |
     /// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1000 |
     /// | `metadata.max.age.ms` | 300000 |
+    /// | `metadata.max.idle.ms` | 300000 |
     /// | `receive.message.max.bytes` | 104857600 |
     /// | `allow.auto.create.topics` | false |
     ///
@@ -129,6 +132,7 @@ impl ClientBuilder {
             "reconnect.backoff.max.ms" => s.reconnect_backoff.longest = millis(name, value)?,
             "retry.backoff.ms" => s.retry_backoff.first = millis(name, value)?,
             "retry.backoff.max.ms" => s.retry_backoff.longest = millis(name, value)?,
+            "metadata.max.idle.ms" => s.metadata_max_idle = millis(name, value)?,
             "metadata.max.age.ms" => s.metadata_max_age = millis(name, value)?,
             "receive.message.max.bytes" => s.max_frame = number(name, value)?,
             "allow.auto.create.topics" => s.auto_create = boolean(name, value)?,
@@ -158,12 +162,12 @@ impl ClientBuilder {
         };
         let brokers = Arc::new(Brokers::new(dialer));
         let now = Instant::now().into_std();
-        let cluster = Cluster::new(
-            now,
-            settings.metadata_max_age,
-            settings.retry_backoff,
-            settings.seeds.next(),
-        );
+        let how = cluster::Settings {
+            max_age: settings.metadata_max_age,
+            max_idle: settings.metadata_max_idle,
+            backoff: settings.retry_backoff,
+        };
+        let cluster = Cluster::new(now, how, settings.seeds.next());
         let timeout = settings.request_timeout.min(settings.api_timeout);
         let auto_create = settings.auto_create;
         let metadata = Metadata::new(

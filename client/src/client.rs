@@ -4,16 +4,16 @@ use std::{sync::Arc, time::Duration};
 
 use ottla_core::{
     backoff::{Attempts, Backoff},
-    cluster::{Topic, Topology, UNKNOWN_TOPIC_ANSWERS},
+    cluster::Topology,
     fetcher::Start,
 };
 use ottla_protocol::wire::Request;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::{
     builder::{ClientBuilder, Settings},
     error::{Error, ErrorKind, Result},
-    metadata::{Metadata, Snapshot, Wish},
+    metadata::{Metadata, Wish},
     net::{
         link::{Address, Link},
         pool::{Brokers, Use},
@@ -61,15 +61,6 @@ impl Client {
                 brokers,
             }),
         }
-    }
-
-    /// Done when a broker has said what the cluster consists of.
-    pub(crate) async fn wait_until_connected(&self, bootstrap: &str) -> Result<()> {
-        let doing = || format!("connecting to {bootstrap}");
-        self.wait_for(self.deadline(), doing, None, |s| {
-            (s.answers > 0).then_some(Ok(()))
-        })
-        .await
     }
 
     /// What is known of the cluster now: brokers, and the topics in use.
@@ -185,20 +176,12 @@ impl Client {
             let kind = ErrorKind::Connect("nobody knows where it is".into());
             return Err(Error::new(kind, format!("looking for broker {broker}")));
         };
-        let address = Address {
-            host: broker.host.clone(),
-            port: broker.port,
-        };
+        let address = Address::of(broker);
+        if let Some(other) = self.shared.brokers.foreign(&address) {
+            let doing = format!("connecting to broker {} at {address}", broker.id);
+            return Err(Error::new(ErrorKind::OtherCluster(other), doing));
+        }
         Ok(self.shared.brokers.link(&address, purpose))
-    }
-
-    /// A topic and its partitions, looked up if it is not known, and kept up to date from then on.
-    ///
-    /// # Errors
-    /// When the topic does not exist or may not be seen, or nobody says within
-    /// `default.api.timeout.ms`.
-    pub async fn topic(&self, name: &str) -> Result<Arc<Topic>> {
-        self.topic_by(name, self.deadline()).await
     }
 
     /// Where a place in a partition is: its first or next offset, or the one of a time.
@@ -216,15 +199,8 @@ impl Client {
     /// ```
     pub async fn offset(&self, topic: &str, partition: i32, start: Start) -> Result<i64> {
         let deadline = self.deadline();
-        let known = self.topic_by(topic, deadline).await?;
         let doing = || format!("looking for an offset of {topic}-{partition}");
-        if known.partition(partition).is_none() {
-            let partitions = known.partitions.len();
-            return Err(Error::new(
-                ErrorKind::NoSuchPartition { partitions },
-                doing(),
-            ));
-        }
+        let known = self.topic_with(topic, partition, doing()).await?;
         if let Start::Offset(offset) = start {
             return Ok(offset);
         }
@@ -250,68 +226,16 @@ impl Client {
         }
     }
 
-    pub(crate) async fn topic_by(&self, name: &str, deadline: Instant) -> Result<Arc<Topic>> {
-        let topology = self.topology();
-        let gone = topology.errors.get(name);
-        let gone = gone.is_some_and(|e| e.times >= UNKNOWN_TOPIC_ANSWERS);
-        if let Some(topic) = topology.topic(name).filter(|_| !gone) {
-            return Ok(topic.clone());
-        }
-        let key: Arc<str> = name.into();
-        let since = self.shared.metadata.watch().borrow().answers;
-        self.shared.metadata.wish(Wish::Topic(key)).await;
-        let doing = || format!("looking for topic {name}");
-        self.wait_for(deadline, doing, Some(name), |s| {
-            let error = s.topology.errors.get(name);
-            if let Some(topic) = s.topology.topic(name).filter(|_| error.is_none()) {
-                return Some(Ok(topic.clone()));
-            }
-            let error = error.filter(|_| s.answers > since)?;
-            let final_ = !error.code.is_retriable() || error.times >= UNKNOWN_TOPIC_ANSWERS;
-            final_.then(|| Err(Error::broker(error.code, doing())))
-        })
-        .await
-    }
-
-    /// Waits until a snapshot says yes or no.
-    async fn wait_for<T>(
-        &self,
-        deadline: Instant,
-        doing: impl Fn() -> String,
-        topic: Option<&str>,
-        mut decide: impl FnMut(&Snapshot) -> Option<Result<T>>,
-    ) -> Result<T> {
-        let mut watch = self.shared.metadata.watch();
-        let started = Instant::now();
-        let wait = async {
-            loop {
-                if let Some(decided) = decide(&watch.borrow_and_update()) {
-                    return decided;
-                }
-                if watch.changed().await.is_err() {
-                    return Err(Error::new(ErrorKind::Closed, doing()));
-                }
-            }
-        };
-        if let Ok(decided) = timeout_at(deadline, wait).await {
-            return decided;
-        }
-        let snapshot = self.shared.metadata.watch().borrow().clone();
-        let unknown = || {
-            let error = snapshot.topology.errors.get(topic?);
-            error.map(|e| e.code.to_string())
-        };
-        let last = snapshot.trouble().or_else(unknown);
-        let after_ms = (deadline - started).as_micros().div_ceil(1000);
-        Err(Error::new(ErrorKind::Timeout { after_ms, last }, doing()))
-    }
-
     pub(crate) fn brokers(&self) -> &Brokers {
         &self.shared.brokers
     }
 
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.shared.metadata
+    }
+
+    pub(crate) fn metadata_max_idle(&self) -> Duration {
+        self.shared.settings.metadata_max_idle
     }
 
     pub(crate) fn retry_backoff(&self) -> Backoff {

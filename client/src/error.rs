@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc};
 
 use ottla_core::{
+    cluster::OtherCluster,
     connection::Fault,
     failure::{Failure, Unsendable},
     versions::VersionError,
@@ -37,6 +38,8 @@ pub enum ErrorKind {
     UnknownSetting(String),
     /// No connection could be made.
     Connect(String),
+    /// A broker of another cluster answers at the address: nothing is sent there.
+    OtherCluster(OtherCluster),
     /// The connection was lost, or given up.
     Disconnected(Fault),
     /// The socket failed.
@@ -168,6 +171,7 @@ impl Error {
         match self.kind() {
             ErrorKind::Broker(code) => code.is_retriable(),
             ErrorKind::Connect(_)
+            | ErrorKind::OtherCluster(_)
             | ErrorKind::Disconnected(_)
             | ErrorKind::Io(_)
             | ErrorKind::Timeout { .. }
@@ -210,6 +214,7 @@ impl fmt::Display for ErrorKind {
             Self::Config(what) => f.write_str(what),
             Self::UnknownSetting(what) => f.write_str(what),
             Self::Connect(what) => write!(f, "cannot connect: {what}"),
+            Self::OtherCluster(other) => write!(f, "{other}"),
             Self::Disconnected(fault) => write!(f, "{fault}"),
             Self::Io(what) => write!(f, "the connection failed: {what}"),
             Self::Timeout {

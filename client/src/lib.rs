@@ -34,6 +34,7 @@ mod offsets;
 mod producer;
 mod seeds;
 mod settings;
+mod topics;
 
 pub use builder::ClientBuilder;
 pub use client::Client;
@@ -41,7 +42,7 @@ pub use consumer::{BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, Reco
 pub use error::{Error, ErrorKind, Result};
 pub use net::connect::{Connect, Connecting, Stream, Tcp};
 pub use ottla_core::{
-    cluster::{Broker, Partition, Topic, Topology},
+    cluster::{Broker, OtherCluster, Partition, Topic, Topology},
     fetcher::{Reset, Start},
 };
 pub use ottla_protocol as protocol;

@@ -6,6 +6,7 @@ mod consuming;
 mod faults;
 mod hostile;
 mod interop;
+mod metadata;
 mod pipelining;
 mod producing;
 mod recovery;

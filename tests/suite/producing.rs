@@ -218,9 +218,10 @@ async fn a_batch_over_the_topics_limit_fails_its_records_and_not_the_producer(ta
 
 async fn an_unknown_topic_is_named_and_so_is_an_unknown_partition(target: Target) {
     let (client, topic) = target.topic(1).await;
-    let producer = Producer::builder(&client)
-        .build()
-        .expect("the defaults are fine");
+    // It waits for what may be created yet, as long as the settings say.
+    let mut builder = Producer::builder(&client);
+    builder.set("max.block.ms", "500").expect("it is a setting");
+    let producer = builder.build().expect("the settings are fine");
     let error = producer.send(Record::to("no-such-topic").value("v")).await;
     let error = error.expect_err("there is none");
     assert_eq!(error.code(), Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));

@@ -33,7 +33,7 @@ use super::{
 use crate::{
     client::Client,
     error::{Error, Result},
-    metadata::{Snapshot, Wish},
+    metadata::{Snapshot, TopicLease, Wish},
     net::pool::Use,
     offsets::{self, Place},
     settings::as_millis,
@@ -81,6 +81,8 @@ struct Assigned {
     topic_id: Uuid,
     /// The application was told that the topic is gone.
     told_gone: bool,
+    /// Metadata is kept for the topic as long as the partition is assigned.
+    _lease: TopicLease,
 }
 
 pub(super) struct Driver {
@@ -195,6 +197,7 @@ impl Driver {
     fn assign(&mut self, key: Key, start: Start, incarnation: Incarnation, number: u32) {
         let (topic, partition) = key.clone();
         let topic_id = self.topic_id(&topic);
+        let lease = self.client.metadata().lease(&topic);
         let slot = self
             .machine
             .handle_assigned(topic, partition, start, number);
@@ -203,6 +206,7 @@ impl Driver {
             incarnation,
             topic_id,
             told_gone: false,
+            _lease: lease,
         };
         self.assigned.insert(key, assigned);
     }

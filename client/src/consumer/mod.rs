@@ -313,12 +313,8 @@ impl Consumer {
         if self.partitions.contains_key(&key) {
             return self.seek(&topic, partition, start);
         }
-        let known = self.client.topic(&topic).await?;
-        if known.partition(partition).is_none() {
-            let partitions = known.partitions.len();
-            let doing = format!("assigning {topic}-{partition}");
-            return Err(Error::new(ErrorKind::NoSuchPartition { partitions }, doing));
-        }
+        let doing = format!("assigning {topic}-{partition}");
+        self.client.topic_with(&topic, partition, doing).await?;
         let number = self.numbers.next();
         let incarnation = Incarnation::new(number);
         let assigned = Assigned {

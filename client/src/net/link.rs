@@ -16,6 +16,7 @@ use std::{
 use bytes::Bytes;
 use ottla_core::{
     backoff::{Attempts, Backoff},
+    cluster::Broker,
     connection::{Connection, Fault, Outgoing, Written},
     versions::{Negotiated, Negotiation, Versions},
 };
@@ -56,10 +57,20 @@ pub(crate) struct Dialer {
 }
 
 /// A host and port, as it is known by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Address {
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
+}
+
+impl Address {
+    /// The address that a broker advertises.
+    pub(crate) fn of(broker: &Broker) -> Self {
+        Self {
+            host: broker.host.clone(),
+            port: broker.port,
+        }
+    }
 }
 
 impl std::fmt::Display for Address {

@@ -2,18 +2,22 @@
 //! front of a produce request (rule 7).
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashMap},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
+
+use ottla_core::cluster::OtherCluster;
 
 use super::link::{Address, Dialer, Link};
 
 /// What a connection is used for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Use {
+    /// Looking up the cluster: no slow request may stand in front of it.
+    Metadata,
     Produce,
     /// By the consumer of this number: one that waits for records holds up no other.
     Fetch(u32),
@@ -25,6 +29,8 @@ pub(crate) struct Brokers {
     dialer: Dialer,
     links: Mutex<BTreeMap<(Address, Use), Arc<Link>>>,
     consumers: AtomicU32,
+    /// Addresses at which brokers of another cluster answered.
+    foreign: Mutex<HashMap<Address, OtherCluster>>,
 }
 
 impl Brokers {
@@ -33,6 +39,7 @@ impl Brokers {
             dialer,
             links: Mutex::default(),
             consumers: AtomicU32::new(0),
+            foreign: Mutex::default(),
         }
     }
 
@@ -65,5 +72,29 @@ impl Brokers {
     pub(crate) fn retain(&self, known: impl Fn(&Address) -> bool) {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.retain(|(address, _), _| known(address));
+        drop(links);
+        self.foreign_addresses().retain(|address, _| known(address));
+    }
+
+    /// A broker of another cluster answers at this address: its connections are closed, and no request
+    /// goes there.
+    pub(crate) fn set_foreign(&self, address: &Address, other: OtherCluster) {
+        self.foreign_addresses().insert(address.clone(), other);
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|(at, _), _| at != address);
+    }
+
+    /// A broker of this cluster answers at this address.
+    pub(crate) fn clear_foreign(&self, address: &Address) {
+        self.foreign_addresses().remove(address);
+    }
+
+    /// The other cluster that an address belongs to, where it does.
+    pub(crate) fn foreign(&self, address: &Address) -> Option<OtherCluster> {
+        self.foreign_addresses().get(address).cloned()
+    }
+
+    fn foreign_addresses(&self) -> MutexGuard<'_, HashMap<Address, OtherCluster>> {
+        self.foreign.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -45,6 +45,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     metadata::Wish,
     settings::bounded,
+    topics::{Patience, Search},
 };
 
 /// The batch header, which a record's batch takes besides the record.
@@ -256,7 +257,10 @@ impl Producer {
             appended = self.append(&record, &new);
         }
         appended.map_err(|hindered| match *hindered {
-            Hindered::NeedsTopic => Error::new(ErrorKind::TopicNotKnown, sending(&record)),
+            Hindered::NeedsTopic => unknown_topic(&record),
+            Hindered::NeedsPartition(partitions) => {
+                Error::new(ErrorKind::NoSuchPartition { partitions }, sending(&record))
+            }
             Hindered::NeedsPages(..) => Error::new(ErrorKind::BufferFull, sending(&record)),
             Hindered::Failed(error) => error,
         })
@@ -273,7 +277,7 @@ impl Producer {
             return Err(Box::new(Hindered::NeedsTopic));
         };
         let Some(place) = topic.choose(record, &*self.shared.partitioner) else {
-            return Err(Box::new(self.no_such_partition(record, topic)));
+            return Err(Box::new(self.no_such_partition(topic)));
         };
         self.shared
             .accumulator
@@ -288,11 +292,9 @@ impl Producer {
 
     /// A partition that the topic does not have as far as is known, which is looked at again.
     #[cold]
-    fn no_such_partition(&self, record: &Record<'_>, topic: &TopicQueue) -> Hindered<'static> {
+    fn no_such_partition(&self, topic: &TopicQueue) -> Hindered<'static> {
         self.shared.client.metadata().hint(Wish::Stale);
-        let partitions = topic.count();
-        let kind = ErrorKind::NoSuchPartition { partitions };
-        Hindered::Failed(Error::new(kind, sending(record)))
+        Hindered::NeedsPartition(topic.count())
     }
 
     #[inline]
@@ -341,9 +343,21 @@ impl Producer {
         new: &NewRecord<'_>,
         mut hindered: Hindered<'_>,
     ) -> Result<Delivery> {
-        let deadline = Instant::now() + self.shared.settings.max_block;
-        if matches!(hindered, Hindered::NeedsTopic) {
-            let topic = self.shared.client.topic_by(record.topic, deadline).await?;
+        let Settings {
+            max_block,
+            unknown_topic_timeout,
+            ..
+        } = self.shared.settings;
+        let deadline = Instant::now() + max_block;
+        if matches!(hindered, Hindered::NeedsTopic | Hindered::NeedsPartition(_)) {
+            let search = Search {
+                topic: record.topic,
+                partition: record.partition,
+                patience: Patience::Deadline,
+                doing: sending(record),
+            };
+            let until = deadline.min(Instant::now() + unknown_topic_timeout);
+            let topic = self.shared.client.find(search, until).await?;
             self.shared.accumulator.add_topic(&topic);
             hindered = match self.append(record, new) {
                 Ok(delivery) => return Ok(delivery),
@@ -358,6 +372,10 @@ impl Producer {
                     .unwrap_or_else(|_| Err(self.no_room(record)))
             }
             Hindered::Failed(error) => Err(error),
+            Hindered::NeedsPartition(partitions) => Err(Error::new(
+                ErrorKind::NoSuchPartition { partitions },
+                sending(record),
+            )),
             // Once it was added, a topic stays.
             Hindered::NeedsTopic => Err(Error::new(ErrorKind::TopicNotKnown, sending(record))),
         }
@@ -435,6 +453,8 @@ impl Producer {
 enum Hindered<'a> {
     /// Nothing is known of the topic yet.
     NeedsTopic,
+    /// The topic has only so many partitions, as far as is known.
+    NeedsPartition(usize),
     /// So much memory is wanted there.
     NeedsPages(Place<'a>, u32),
     Failed(Error),
@@ -445,6 +465,18 @@ fn sending(record: &Record<'_>) -> String {
         Some(partition) => format!("sending to {}-{partition}", record.topic),
         None => format!("sending to {}", record.topic),
     }
+}
+
+/// What `try_send` says of a topic that is not known: it was asked for, unless it can have no such name.
+fn unknown_topic(record: &Record<'_>) -> Error {
+    let search = Search {
+        topic: record.topic,
+        partition: None,
+        patience: Patience::Deadline,
+        doing: sending(record),
+    };
+    let invalid = search.check_name().err();
+    invalid.unwrap_or_else(|| Error::new(ErrorKind::TopicNotKnown, sending(record)))
 }
 
 fn closed(record: &Record<'_>) -> Error {

@@ -1,23 +1,31 @@
 //! Topology and leader epochs, and when to look again.
 //!
 //! The machine turns metadata answers into [`Topology`] snapshots. It does not believe everything: a
-//! leader epoch does not go backwards (rule 15), a missing topic may be a stale broker's (rule 16),
-//! and a topic whose id changed is another topic of the same name (rule 17).
+//! leader epoch does not go backwards (rule 15), a missing topic or partition may be a stale broker's
+//! (rule 16), a topic whose id changed is another topic of the same name (rule 17), and a broker of
+//! another cluster is not believed at all.
+//!
+//! - `wanted`: which topics are asked for, and for how long.
+//! - `name`: which names a topic can have.
+//! - `topology`: what is known, as a value.
 
+mod merge;
+mod name;
 mod topology;
+mod wanted;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::HashMap,
+    fmt,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use ottla_protocol::{
-    ErrorCode,
-    messages::{MetadataPartition, MetadataResponse, MetadataTopic},
-};
+use ottla_protocol::{ErrorCode, messages::MetadataResponse};
 
+pub use name::{InvalidName, check_topic_name};
 pub use topology::{Broker, Partition, Topic, TopicError, Topology};
+use wanted::Wanted;
 
 use crate::backoff::{Attempts, Backoff};
 
@@ -29,26 +37,58 @@ const REWINDS_BELIEVED: u32 = 5;
 /// unknown to a broker for a moment. It is then asked for no more, unless somebody wants it again.
 pub const UNKNOWN_TOPIC_ANSWERS: u32 = 4;
 
-/// No partition number beyond this is believed, so that an answer cannot make a topic of 2 billion.
-const MAX_PARTITIONS: i32 = 1_000_000;
+/// A refresh that is asked for so long after the one before begins with the shortest wait again.
+const QUIET: u32 = 10;
+
+/// How a [`Cluster`] behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// `metadata.max.age.ms`: what is known is looked up again after this time.
+    pub max_age: Duration,
+    /// `metadata.max.idle.ms`: topics without a lease are forgotten when unused for this time.
+    pub max_idle: Duration,
+    /// `retry.backoff.ms` and `retry.backoff.max.ms`.
+    pub backoff: Backoff,
+}
+
+/// A broker answered that belongs to another cluster. Nothing of its answer was taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OtherCluster {
+    /// The id of the cluster that this client is connected to.
+    pub ours: Arc<str>,
+    /// The id in the answer.
+    pub theirs: Arc<str>,
+}
+
+impl fmt::Display for OtherCluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { ours, theirs } = self;
+        write!(
+            f,
+            "it belongs to cluster {theirs}, but this client is connected to cluster {ours}"
+        )
+    }
+}
+
+impl std::error::Error for OtherCluster {}
 
 /// The machine; see the [module](self).
 #[derive(Debug)]
 pub struct Cluster {
+    settings: Settings,
     topology: Arc<Topology>,
-    /// The topics somebody uses; asked for again and again.
-    wanted: BTreeSet<Arc<str>>,
+    wanted: Wanted,
     rewinds: HashMap<(Arc<str>, i32), u32>,
     refresh: Refresh,
-    max_age: Duration,
-    backoff: Backoff,
     attempts: Attempts,
+    /// When a refresh was last asked for.
+    last_stale: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Refresh {
     Due(Instant),
-    /// Somebody waits for it, but not before this time.
+    /// A caller waits for it, but not before this time.
     Wanted(Instant),
     Asked {
         again: bool,
@@ -56,21 +96,20 @@ enum Refresh {
 }
 
 impl Cluster {
-    /// Nothing is known, and the first refresh is due at once. `max_age` is `metadata.max.age.ms`;
-    /// `backoff` is `retry.backoff.ms` and its maximum.
+    /// Nothing is known, and the first refresh is due at once.
     #[must_use]
-    pub fn new(now: Instant, max_age: Duration, backoff: Backoff, seed: u64) -> Self {
+    pub fn new(now: Instant, settings: Settings, seed: u64) -> Self {
         Self {
+            settings,
             topology: Arc::new(Topology {
                 controller_id: -1,
                 ..Topology::default()
             }),
-            wanted: BTreeSet::new(),
+            wanted: Wanted::default(),
             rewinds: HashMap::new(),
             refresh: Refresh::Wanted(now),
-            max_age,
-            backoff,
             attempts: Attempts::new(seed),
+            last_stale: None,
         }
     }
 
@@ -81,33 +120,64 @@ impl Cluster {
     }
 
     /// The topics that are asked for.
-    #[must_use]
-    pub const fn wanted(&self) -> &BTreeSet<Arc<str>> {
-        &self.wanted
+    pub fn wanted(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.wanted.names()
     }
 
-    /// Somebody uses a topic: it is asked for from now on, at once if it is not known.
+    /// A caller uses a topic: it is asked for from now on, at once if it is not known.
     pub fn handle_interest(&mut self, now: Instant, topic: Arc<str>) {
         let known = self.topology.topics.contains_key(&topic);
         if !known && !self.wanted.contains(&topic) && self.topology.errors.contains_key(&topic) {
-            // What was said of it before was said for others.
+            // The errors counted before belong to earlier callers.
             let mut next = Topology::clone(&self.topology);
             next.errors.remove(&topic);
             self.topology = Arc::new(next);
         }
-        if self.wanted.insert(topic) || !known {
+        if self.wanted.add(now, topic) || !known {
             self.handle_stale(now);
         }
     }
 
-    /// Something turned out to be wrong: look again soon.
+    /// Forgets the topics that have no lease and were not used for `metadata.max.idle.ms`. Call it
+    /// before a refresh.
+    pub fn handle_leases(&mut self, now: Instant, is_leased: impl Fn(&str) -> bool) {
+        let idle = self.wanted.expire(now, self.settings.max_idle, is_leased);
+        let errors = self.topology.errors.keys();
+        let unused = errors.filter(|name| !self.wanted.contains(name));
+        let unused: Vec<_> = unused.cloned().collect();
+        if idle.is_empty() && unused.is_empty() {
+            return;
+        }
+        let mut next = Topology::clone(&self.topology);
+        next.generation += 1;
+        for name in &idle {
+            next.topics.remove(name);
+        }
+        next.ids.retain(|_, name| !idle.contains(name));
+        self.rewinds.retain(|(name, _), _| !idle.contains(name));
+        for name in idle.iter().chain(&unused) {
+            next.errors.remove(name);
+        }
+        self.topology = Arc::new(next);
+    }
+
+    /// Something turned out to be wrong: look again soon. The more often in a row, the later.
     pub fn handle_stale(&mut self, now: Instant) {
+        let quiet = self.settings.backoff.longest * QUIET;
+        if self.last_stale.is_none_or(|last| last + quiet <= now) {
+            self.attempts.reset();
+        }
+        self.last_stale = Some(now);
         match &mut self.refresh {
             Refresh::Asked { again } => *again = true,
             Refresh::Wanted(_) => {}
             Refresh::Due(at) if *at <= now => {}
             Refresh::Due(_) => self.refresh = Refresh::Wanted(now + self.pause()),
         }
+    }
+
+    fn pause(&mut self) -> Duration {
+        self.attempts.delay(&self.settings.backoff)
     }
 
     /// True when metadata is to be asked for now. One request is out at a time: answer it with
@@ -134,14 +204,30 @@ impl Cluster {
 
     /// No broker answered.
     pub fn handle_failed(&mut self, now: Instant) {
-        self.refresh = Refresh::Wanted(now + self.attempts.delay(&self.backoff));
+        self.refresh = Refresh::Wanted(now + self.pause());
     }
 
     /// A broker answered.
-    pub fn handle_metadata(&mut self, now: Instant, response: &MetadataResponse) {
+    ///
+    /// # Errors
+    /// When it belongs to another cluster: a known broker's address was taken over. Nothing is taken
+    /// in then, or records would go to the other cluster; the refresh goes on with the next broker.
+    pub fn handle_metadata(
+        &mut self,
+        now: Instant,
+        response: &MetadataResponse,
+    ) -> Result<(), OtherCluster> {
+        if let (Some(ours), Some(theirs)) = (&self.topology.cluster_id, &response.cluster_id)
+            && ours != theirs
+        {
+            return Err(OtherCluster {
+                ours: ours.clone(),
+                theirs: theirs.clone(),
+            });
+        }
         let mut next = Topology::clone(&self.topology);
         next.generation += 1;
-        next.cluster_id = response.cluster_id.clone().or(next.cluster_id);
+        next.cluster_id = next.cluster_id.or_else(|| response.cluster_id.clone());
         next.controller_id = response.controller_id;
         if !response.brokers.is_empty() {
             next.brokers = response.brokers.iter().filter_map(broker).collect();
@@ -150,132 +236,12 @@ impl Cluster {
             self.take_topic(&mut next, topic);
         }
         self.topology = Arc::new(next);
-        self.schedule(now);
-    }
-
-    /// Whether something that is wanted is still missing decides how soon to look again.
-    fn schedule(&mut self, now: Instant) {
-        let again = matches!(self.refresh, Refresh::Asked { again: true });
-        self.refresh = if self.is_incomplete() {
-            Refresh::Wanted(now + self.attempts.delay(&self.backoff))
-        } else if again {
-            self.attempts.reset();
-            Refresh::Wanted(now + self.pause())
-        } else {
-            self.attempts.reset();
-            Refresh::Due(now + self.max_age)
+        // Callers that still miss something ask again.
+        self.refresh = match self.refresh {
+            Refresh::Asked { again: true } => Refresh::Wanted(now + self.pause()),
+            _ => Refresh::Due(now + self.settings.max_age),
         };
-    }
-
-    fn is_incomplete(&self) -> bool {
-        self.wanted
-            .iter()
-            .any(|name| match self.topology.topic(name) {
-                None => true,
-                Some(topic) => topic.partitions.iter().any(|p| p.leader < 0),
-            })
-    }
-
-    fn pause(&self) -> Duration {
-        self.backoff.first
-    }
-
-    fn take_topic(&mut self, next: &mut Topology, topic: &MetadataTopic) {
-        let Some(name) = topic.name.clone().filter(|name| !name.is_empty()) else {
-            return;
-        };
-        if !topic.error_code.is_ok() {
-            let times = next.errors.get(&name).map_or(0, |e| e.times) + 1;
-            if times >= UNKNOWN_TOPIC_ANSWERS && !next.topics.contains_key(&name) {
-                self.wanted.remove(&name);
-            }
-            next.errors.insert(
-                name,
-                TopicError {
-                    code: topic.error_code,
-                    times,
-                },
-            );
-            return;
-        }
-        next.errors.remove(&name);
-        let old = next.topics.get(&name).cloned();
-        // Brokers that do not know ids yet answer with zero; that does not undo an id (rule 17).
-        let old = old
-            .filter(|old| old.id == topic.topic_id || topic.topic_id.is_nil() || old.id.is_nil());
-        let id = match &old {
-            Some(old) if topic.topic_id.is_nil() => old.id,
-            _ => topic.topic_id,
-        };
-        let mut partitions = Vec::new();
-        for p in topic
-            .partitions
-            .iter()
-            .filter(|p| (0..MAX_PARTITIONS).contains(&p.partition_index))
-        {
-            let at = p.partition_index as usize;
-            if partitions.len() <= at && at <= topic.partitions.len() {
-                partitions.resize_with(at + 1, Partition::default);
-            }
-            let before = old
-                .as_ref()
-                .and_then(|old| old.partition(p.partition_index));
-            let merged = self.merge(&name, before, p);
-            if let Some(place) = partitions.get_mut(at) {
-                *place = merged;
-            }
-        }
-        // A topic loses none of its partitions: an answer without them is an older one (rule 16).
-        let same = old.filter(|old| !id.is_nil() && old.id == topic.topic_id);
-        let further = same.iter().flat_map(|old| &old.partitions);
-        partitions.extend(further.skip(partitions.len()).cloned());
-        if !id.is_nil() {
-            next.ids.insert(id, name.clone());
-        }
-        let topic = Topic {
-            name: name.clone(),
-            id,
-            internal: topic.is_internal,
-            partitions,
-        };
-        next.topics.insert(name, Arc::new(topic));
-    }
-
-    /// A partition as an answer has it, or as it was before where the answer is older.
-    fn merge(
-        &mut self,
-        topic: &Arc<str>,
-        old: Option<&Partition>,
-        new: &MetadataPartition,
-    ) -> Partition {
-        let fresh = Partition {
-            leader: new.leader_id,
-            leader_epoch: new.leader_epoch,
-            replicas: new.replica_nodes.clone(),
-            isr: new.isr_nodes.clone(),
-            offline: new.offline_replicas.clone(),
-            error: new.error_code,
-        };
-        let Some(old) = old else { return fresh };
-        // An epoch of -1 is "no leader" or an old broker; taking it would turn fencing off.
-        if fresh.leader_epoch < 0 && old.leader_epoch >= 0 {
-            return Partition {
-                leader_epoch: old.leader_epoch,
-                ..fresh
-            };
-        }
-        let key = (topic.clone(), new.partition_index);
-        if fresh.leader_epoch >= old.leader_epoch {
-            self.rewinds.remove(&key);
-            return fresh;
-        }
-        let rewinds = self.rewinds.entry(key).or_default();
-        *rewinds += 1;
-        if *rewinds < REWINDS_BELIEVED {
-            old.clone()
-        } else {
-            fresh
-        }
+        Ok(())
     }
 
     /// A broker said in passing who leads a partition now (KIP-951). Believed only where it is news

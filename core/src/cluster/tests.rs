@@ -1,14 +1,32 @@
 //! What is believed of a metadata answer, and when the next is asked for.
 
-use ottla_protocol::messages::MetadataBroker;
+use ottla_protocol::messages::{MetadataBroker, MetadataPartition, MetadataTopic};
 use uuid::Uuid;
 
 use super::*;
 
 const MAX_AGE: Duration = Duration::from_secs(300);
+const MAX_IDLE: Duration = Duration::from_secs(200);
 
 fn cluster(now: Instant) -> Cluster {
-    Cluster::new(now, MAX_AGE, Backoff::RETRY, 1)
+    let settings = Settings {
+        max_age: MAX_AGE,
+        max_idle: MAX_IDLE,
+        backoff: Backoff::RETRY,
+    };
+    Cluster::new(now, settings, 1)
+}
+
+/// One that topic `t` is wanted of.
+fn cluster_of_t(now: Instant) -> Cluster {
+    let mut c = cluster(now);
+    c.handle_interest(now, "t".into());
+    c
+}
+
+fn take(c: &mut Cluster, now: Instant, answer: &MetadataResponse) {
+    c.handle_metadata(now, answer)
+        .expect("it is of this cluster");
 }
 
 fn answer(topics: Vec<MetadataTopic>) -> MetadataResponse {
@@ -42,22 +60,22 @@ fn topic(id: u128, leader_id: i32, leader_epoch: i32) -> MetadataTopic {
 #[test]
 fn a_leader_epoch_goes_back_only_after_it_was_said_often() {
     let now = Instant::now();
-    let mut c = cluster(now);
-    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
     for _ in 0..4 {
-        c.handle_metadata(now, &answer(vec![topic(7, 2, 4)]));
+        take(&mut c, now, &answer(vec![topic(7, 2, 4)]));
         assert_eq!(c.topology().leader("t", 0), Some((1, 5)));
     }
-    c.handle_metadata(now, &answer(vec![topic(7, 2, 4)]));
+    take(&mut c, now, &answer(vec![topic(7, 2, 4)]));
     assert_eq!(c.topology().leader("t", 0), Some((2, 4)));
 }
 
 #[test]
 fn no_leader_does_not_lose_the_epoch() {
     let now = Instant::now();
-    let mut c = cluster(now);
-    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
-    c.handle_metadata(now, &answer(vec![topic(7, -1, -1)]));
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    take(&mut c, now, &answer(vec![topic(7, -1, -1)]));
     assert_eq!(c.topology().leader("t", 0), None);
     assert_eq!(
         c.topology().topic("t").expect("kept").partitions[0].leader_epoch,
@@ -79,24 +97,24 @@ fn an_answer_of_a_broker_that_is_behind_takes_no_partition_away() {
         answer(vec![topic])
     };
     let now = Instant::now();
-    let mut c = cluster(now);
+    let mut c = cluster_of_t(now);
     let count = |c: &Cluster| c.topology().topic("t").expect("known").partitions.len();
     for (id, partitions, then) in [(7, 2, 2), (7, 4, 4), (7, 2, 4), (8, 3, 3)] {
-        c.handle_metadata(now, &of(id, partitions));
+        take(&mut c, now, &of(id, partitions));
         assert_eq!(count(&c), then, "{partitions} of {id}");
     }
     assert_eq!(c.topology().leader("t", 2), Some((1, 5)));
     // Without ids nobody can tell it from one that was made anew.
-    c.handle_metadata(now, &of(0, 1));
+    take(&mut c, now, &of(0, 1));
     assert_eq!(count(&c), 1);
 }
 
 #[test]
 fn a_recreated_topic_starts_over_with_its_epochs() {
     let now = Instant::now();
-    let mut c = cluster(now);
-    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
-    c.handle_metadata(now, &answer(vec![topic(8, 2, 0)]));
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    take(&mut c, now, &answer(vec![topic(8, 2, 0)]));
     assert_eq!(c.topology().leader("t", 0), Some((2, 0)));
     assert_eq!(
         c.topology()
@@ -110,32 +128,32 @@ fn a_recreated_topic_starts_over_with_its_epochs() {
 #[test]
 fn a_topic_that_one_answer_lacks_is_kept() {
     let now = Instant::now();
-    let mut c = cluster(now);
-    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
-    c.handle_metadata(now, &answer(vec![]));
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    take(&mut c, now, &answer(vec![]));
     assert!(c.topology().topic("t").is_some());
 }
 
 #[test]
 fn errors_of_a_topic_are_counted_until_it_is_well() {
     let now = Instant::now();
-    let mut c = cluster(now);
+    let mut c = cluster_of_t(now);
     let bad = MetadataTopic {
         error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
         ..topic(0, 1, 1)
     };
-    c.handle_metadata(now, &answer(vec![bad.clone()]));
-    c.handle_metadata(now, &answer(vec![bad]));
+    take(&mut c, now, &answer(vec![bad.clone()]));
+    take(&mut c, now, &answer(vec![bad]));
     assert_eq!(c.topology().errors["t"].times, 2);
-    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
     assert!(c.topology().errors.is_empty());
 }
 
 #[test]
 fn hints_are_believed_when_they_are_news_and_the_broker_is_known() {
     let now = Instant::now();
-    let mut c = cluster(now);
-    c.handle_metadata(now, &answer(vec![topic(7, 1, 5)]));
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
     assert!(!c.handle_leader_hint("t", 0, 2, 4, None));
     assert!(!c.handle_leader_hint("t", 0, 9, 6, None));
     assert!(c.handle_leader_hint("t", 0, 2, 6, None));
@@ -152,10 +170,10 @@ fn hints_are_believed_when_they_are_news_and_the_broker_is_known() {
 #[test]
 fn absurd_partition_numbers_cost_nothing() {
     let now = Instant::now();
-    let mut c = cluster(now);
+    let mut c = cluster_of_t(now);
     let mut t = topic(7, 1, 5);
     t.partitions[0].partition_index = i32::MAX;
-    c.handle_metadata(now, &answer(vec![t]));
+    take(&mut c, now, &answer(vec![t]));
     assert!(
         c.topology()
             .topic("t")
@@ -172,26 +190,137 @@ fn one_refresh_is_out_at_a_time_and_the_next_comes_with_age() {
     assert!(c.poll_refresh(now));
     assert!(!c.poll_refresh(now));
     assert_eq!(c.poll_timeout(), None);
-    c.handle_metadata(now, &answer(vec![]));
+    take(&mut c, now, &answer(vec![]));
     assert_eq!(c.poll_timeout(), Some(now + MAX_AGE));
     assert!(!c.poll_refresh(now + MAX_AGE / 2));
     assert!(c.poll_refresh(now + MAX_AGE));
 }
 
 #[test]
-fn what_is_missing_is_asked_for_again_soon_and_then_more_slowly() {
+fn callers_that_ask_again_are_served_soon_and_then_more_slowly() {
     let mut now = Instant::now();
     let mut c = cluster(now);
     c.handle_interest(now, "t".into());
     let mut waits = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..6 {
         assert!(c.poll_refresh(now));
-        c.handle_metadata(now, &answer(vec![]));
+        take(&mut c, now, &answer(vec![]));
+        c.handle_stale(now);
         let next = c.poll_timeout().expect("it is wanted");
         waits.push(next - now);
         now = next;
     }
-    assert!(waits[0] < Duration::from_millis(130) && waits[4] >= Duration::from_millis(800));
+    assert!(waits[0] < Duration::from_millis(130) && waits[5] >= Duration::from_millis(800));
+    // After a quiet time the wait is short again.
+    assert!(c.poll_refresh(now));
+    take(&mut c, now, &answer(vec![]));
+    now += Duration::from_secs(30);
+    c.handle_stale(now);
+    assert!(c.poll_timeout().expect("soon") <= now + Duration::from_millis(120));
+}
+
+#[test]
+fn a_topic_that_is_missing_is_asked_for_again_only_while_a_caller_asks() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    assert!(c.poll_refresh(now));
+    take(&mut c, now, &answer(vec![]));
+    assert_eq!(c.poll_timeout(), Some(now + MAX_AGE));
+    c.handle_stale(now);
+    assert!(c.poll_timeout().expect("soon") <= now + Duration::from_millis(120));
+}
+
+#[test]
+fn a_topic_without_a_leader_is_left_alone_until_a_caller_asks() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    assert!(c.poll_refresh(now));
+    take(&mut c, now, &answer(vec![topic(7, -1, -1)]));
+    assert_eq!(c.poll_timeout(), Some(now + MAX_AGE));
+}
+
+#[test]
+fn topics_are_forgotten_when_they_were_idle_and_have_no_lease() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    c.handle_leases(now + MAX_IDLE, |name| name == "t");
+    assert!(c.topology().topic("t").is_some(), "it is leased");
+    c.handle_leases(now + MAX_IDLE * 2 - Duration::from_secs(1), |_| false);
+    assert!(
+        c.topology().topic("t").is_some(),
+        "it was in use until then"
+    );
+    c.handle_leases(now + MAX_IDLE * 2, |_| false);
+    let topology = c.topology();
+    assert!(topology.topics.is_empty() && topology.ids.is_empty());
+    assert_eq!(c.wanted().count(), 0);
+}
+
+#[test]
+fn topics_that_no_caller_wants_are_not_kept() {
+    let now = Instant::now();
+    let mut c = cluster(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    assert!(c.topology().topics.is_empty() && c.topology().ids.is_empty());
+}
+
+#[test]
+fn a_broker_of_another_cluster_is_not_believed() {
+    let of = |id: Option<&str>, topics| MetadataResponse {
+        cluster_id: id.map(Into::into),
+        ..answer(topics)
+    };
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &of(Some("A"), vec![topic(7, 1, 5)]));
+    let other = c.handle_metadata(now, &of(Some("B"), vec![topic(8, 2, 9)]));
+    let (ours, theirs) = ("A".into(), "B".into());
+    assert_eq!(other, Err(OtherCluster { ours, theirs }));
+    assert_eq!(c.topology().cluster_id.as_deref(), Some("A"));
+    assert_eq!(c.topology().leader("t", 0), Some((1, 5)));
+    // Old brokers do not say their cluster.
+    take(&mut c, now, &of(None, vec![topic(7, 2, 6)]));
+    assert_eq!(c.topology().cluster_id.as_deref(), Some("A"));
+    assert_eq!(c.topology().leader("t", 0), Some((2, 6)));
+}
+
+#[test]
+fn a_partition_that_an_answer_leaves_out_keeps_its_leader() {
+    let of = |numbers: &[i32], epoch| {
+        let mut topic = topic(7, 1, epoch);
+        let first = topic.partitions.remove(0);
+        let partition = |n: &i32| MetadataPartition {
+            partition_index: *n,
+            ..first.clone()
+        };
+        topic.partitions = numbers.iter().map(partition).collect();
+        answer(vec![topic])
+    };
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &of(&[0, 1, 2, 3, 4], 7));
+    for left_out in [&[0, 2][..], &[4], &[]] {
+        take(&mut c, now, &of(left_out, 8));
+        assert_eq!(c.topology().leader("t", 1), Some((1, 7)), "{left_out:?}");
+    }
+    assert_eq!(c.topology().leader("t", 4), Some((1, 8)));
+}
+
+/// Each answer with an older epoch counts only directly behind another.
+#[test]
+fn answers_with_an_older_epoch_count_only_in_a_row() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    for _ in 0..3 {
+        for _ in 0..4 {
+            take(&mut c, now, &answer(vec![topic(7, 2, 4)]));
+        }
+        take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    }
+    take(&mut c, now, &answer(vec![topic(7, 2, 4)]));
+    assert_eq!(c.topology().leader("t", 0), Some((1, 5)));
 }
 
 #[test]
@@ -200,6 +329,6 @@ fn something_stale_is_looked_at_soon_even_while_an_answer_is_on_its_way() {
     let mut c = cluster(now);
     assert!(c.poll_refresh(now));
     c.handle_stale(now);
-    c.handle_metadata(now, &answer(vec![]));
-    assert!(c.poll_timeout().expect("soon") <= now + Backoff::RETRY.first);
+    take(&mut c, now, &answer(vec![]));
+    assert!(c.poll_timeout().expect("soon") <= now + Duration::from_millis(120));
 }

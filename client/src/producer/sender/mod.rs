@@ -231,7 +231,9 @@ impl Sender {
 
     fn take_topology(&mut self) {
         self.topology = self.news.borrow_and_update().topology.clone();
-        let changes = self.topics.update(&self.topology);
+        let changes = self
+            .topics
+            .update(&self.topology, self.client.metadata_max_idle());
         for topic in changes.recreated {
             tracing::warn!(%topic, "the topic was deleted and created again");
             self.machine.handle_topic_recreated(&topic);
@@ -321,12 +323,17 @@ impl Sender {
 
     fn slot(&mut self, queue: &Arc<Queue>) -> Slot {
         let (machine, loads) = (&mut self.machine, &mut self.loads);
-        self.topics
-            .slot_or(&queue.topic, queue.at(), &self.topology, || {
+        self.topics.slot_or(
+            &queue.topic,
+            queue.at(),
+            &self.topology,
+            self.client.metadata(),
+            || {
                 let slot = machine.add_partition(queue.topic.clone(), queue.partition);
                 loads.add(slot, queue);
                 slot
-            })
+            },
+        )
     }
 
     // ---- from the machine to the brokers ----

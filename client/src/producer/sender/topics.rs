@@ -1,12 +1,15 @@
 //! The topics that a sender has batches of: their ids, and the machine's slots of their partitions.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use ottla_core::{
     cluster::{Topic, Topology},
     producer::Slot,
 };
+use tokio::time::Instant;
 use uuid::Uuid;
+
+use crate::metadata::{Metadata, TopicLease};
 
 #[derive(Debug, Default)]
 pub(super) struct KnownTopics {
@@ -20,6 +23,9 @@ struct Known {
     /// As it was when it was last looked at.
     topic: Option<Arc<Topic>>,
     slots: Vec<Option<Slot>>,
+    /// Metadata is kept for the topic while batches of it come.
+    lease: Option<TopicLease>,
+    used: Instant,
 }
 
 /// What a newer topology says of the topics.
@@ -44,6 +50,7 @@ impl KnownTopics {
         topic: &Arc<str>,
         at: usize,
         topology: &Topology,
+        metadata: &Metadata,
         new: impl FnOnce() -> Slot,
     ) -> Slot {
         if !self.topics.contains_key(topic) {
@@ -53,6 +60,8 @@ impl KnownTopics {
         let Some(known) = self.topics.get_mut(topic) else {
             return new();
         };
+        known.used = Instant::now();
+        known.lease.get_or_insert_with(|| metadata.lease(topic));
         if known.slots.len() <= at {
             known.slots.resize(at + 1, None);
         }
@@ -62,10 +71,12 @@ impl KnownTopics {
         *place.get_or_insert_with(new)
     }
 
-    /// Takes a newer topology in. Costs what the topics cost that it changed.
-    pub(super) fn update(&mut self, topology: &Topology) -> Changes {
+    /// Takes a newer topology in, and ends the leases of topics that had no batch for `max_idle`.
+    pub(super) fn update(&mut self, topology: &Topology, max_idle: Duration) -> Changes {
         let mut changes = Changes::default();
+        let now = Instant::now();
         for (name, known) in &mut self.topics {
+            known.lease.take_if(|_| known.used + max_idle <= now);
             known.update(name, topology.topic(name), &mut changes);
         }
         changes
@@ -78,6 +89,8 @@ impl Known {
             id: topic.as_ref().map_or(Uuid::nil(), |topic| topic.id),
             topic,
             slots: Vec::new(),
+            lease: None,
+            used: Instant::now(),
         }
     }
 
