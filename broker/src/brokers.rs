@@ -25,13 +25,18 @@ impl Broker {
         self.running.is_some()
     }
 
+    /// Its rack (`broker.rack`): each broker has one of its own, `rack-1` and so on.
+    pub(crate) fn rack(&self) -> Arc<str> {
+        format!("rack-{}", self.id).into()
+    }
+
     /// Where it lives, for a response that names it.
     pub(crate) fn endpoint(&self) -> NodeEndpoint {
         NodeEndpoint {
             node_id: self.id,
             host: self.host.clone(),
             port: self.port.into(),
-            rack: None,
+            rack: Some(self.rack()),
         }
     }
 }

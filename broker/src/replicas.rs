@@ -53,6 +53,11 @@ impl Replicas {
         self.0.contains_key(&broker)
     }
 
+    /// Up to which offset the replica on this broker has the log.
+    pub(crate) fn end(&self, broker: i32) -> i64 {
+        self.0.get(&broker).map_or(0, |replica| replica.end)
+    }
+
     /// From now on the follower on this broker copies so.
     pub(crate) fn follow(&mut self, broker: i32, following: Following) {
         if let Some(replica) = self.0.get_mut(&broker) {

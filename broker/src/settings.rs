@@ -6,16 +6,45 @@ use crate::{setting_kind::Kind, topic_settings::TOPIC_SETTINGS};
 
 /// The settings that belong to no topic: name, what it takes, default.
 #[rustfmt::skip]
+/// Which replica consumers are sent to read from: none but the leader, or one in their rack (KIP-392).
+const RACK_AWARE: &str = "org.apache.kafka.common.replica.RackAwareReplicaSelector";
+const SELECTOR: Kind = Kind::OneOf(&["", RACK_AWARE]);
+
 const BROKER_SETTINGS: &[(&str, Kind, &str)] = &[
-    ("auto.create.topics.enable",       Kind::Bool,                      "true"),
-    ("default.replication.factor",      Kind::Int(1..=i16::MAX as i64),  ""),
-    ("delete.topic.enable",             Kind::Bool,                      "true"),
-    ("fetch.max.bytes",                 Kind::Int(1024..=i32::MAX as i64), "57671680"),
-    ("log.retention.check.interval.ms", Kind::Int(1..=i64::MAX),         "300000"),
-    ("num.partitions",                  Kind::Int(1..=i32::MAX as i64),  "1"),
-    ("offset.metadata.max.bytes",       Kind::Int(0..=i32::MAX as i64),  "4096"),
-    ("producer.id.expiration.ms",       Kind::Int(1..=i32::MAX as i64),  "86400000"),
-    ("socket.request.max.bytes",        Kind::Int(1..=i32::MAX as i64),  "104857600"),
+    ("auto.create.topics.enable", Kind::Bool, "true"),
+    (
+        "default.replication.factor",
+        Kind::Int(1..=i16::MAX as i64),
+        "",
+    ),
+    ("delete.topic.enable", Kind::Bool, "true"),
+    (
+        "fetch.max.bytes",
+        Kind::Int(1024..=i32::MAX as i64),
+        "57671680",
+    ),
+    (
+        "log.retention.check.interval.ms",
+        Kind::Int(1..=i64::MAX),
+        "300000",
+    ),
+    ("num.partitions", Kind::Int(1..=i32::MAX as i64), "1"),
+    (
+        "offset.metadata.max.bytes",
+        Kind::Int(0..=i32::MAX as i64),
+        "4096",
+    ),
+    ("replica.selector.class", SELECTOR, ""),
+    (
+        "producer.id.expiration.ms",
+        Kind::Int(1..=i32::MAX as i64),
+        "86400000",
+    ),
+    (
+        "socket.request.max.bytes",
+        Kind::Int(1..=i32::MAX as i64),
+        "104857600",
+    ),
 ];
 
 /// The settings of all brokers. What was not set has its default.
@@ -32,6 +61,8 @@ pub(crate) struct Settings {
     pub(crate) offset_metadata_max_bytes: usize,
     pub(crate) producer_id_expiration_ms: i64,
     pub(crate) max_request_bytes: usize,
+    /// Consumers are sent to a replica in their rack (KIP-392).
+    pub(crate) rack_aware: bool,
 }
 
 impl Settings {
@@ -58,6 +89,7 @@ impl Settings {
             offset_metadata_max_bytes: int("offset.metadata.max.bytes") as usize,
             producer_id_expiration_ms: int("producer.id.expiration.ms"),
             max_request_bytes: int("socket.request.max.bytes") as usize,
+            rack_aware: text(&values, "replica.selector.class") == RACK_AWARE,
             values,
         })
     }

@@ -127,6 +127,14 @@ impl Partition {
     }
 
     /// Who leads it, for a client that asked the wrong broker (KIP-951).
+    /// Whether a consumer at this offset may be sent to this broker instead of the leader: it follows
+    /// in sync, and has the offset.
+    pub(crate) fn is_nearer(&self, broker: i32, offset: i64) -> bool {
+        broker != self.leader
+            && self.in_sync.contains(&broker)
+            && (self.log.start()..=self.replicas.end(broker)).contains(&offset)
+    }
+
     pub(crate) const fn current_leader(&self) -> LeaderIdAndEpoch {
         LeaderIdAndEpoch {
             leader_id: self.leader,

@@ -5,7 +5,6 @@ use std::{sync::Arc, time::Duration};
 use ottla_core::{
     backoff::{Attempts, Backoff},
     cluster::Topology,
-    fetcher::Start,
 };
 use ottla_protocol::wire::Request;
 use tokio::time::Instant;
@@ -18,7 +17,6 @@ use crate::{
         link::{Address, Link},
         pool::{Brokers, Use},
     },
-    offsets::{self, Place},
     seeds::Seeds,
 };
 
@@ -38,6 +36,16 @@ use crate::{
 #[derive(Clone)]
 pub struct Client {
     shared: Arc<Shared>,
+}
+
+/// What a client holds; see [`Client::counts`].
+#[doc(hidden)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Connections, open or to be opened.
+    pub links: usize,
+    /// Topics that are in use.
+    pub leases: usize,
 }
 
 struct Shared {
@@ -184,45 +192,13 @@ impl Client {
         Ok(self.shared.brokers.link(&address, purpose))
     }
 
-    /// Where a place in a partition is: its first or next offset, or the one of a time.
-    ///
-    /// # Errors
-    /// When the topic or partition does not exist, or its leader does not say within
-    /// `default.api.timeout.ms`.
-    ///
-    /// ```no_run
-    /// # async fn example(client: ottla::Client) -> ottla::Result<()> {
-    /// let end = client.offset("orders", 0, ottla::Start::Latest).await?;
-    /// println!("the next record of orders-0 will be number {end}");
-    /// # Ok(())
-    /// # }
-    /// ```
-    pub async fn offset(&self, topic: &str, partition: i32, start: Start) -> Result<i64> {
-        let deadline = self.deadline();
-        let doing = || format!("looking for an offset of {topic}-{partition}");
-        let known = self.topic_with(topic, partition, doing()).await?;
-        if let Start::Offset(offset) = start {
-            return Ok(offset);
-        }
-        let place = Place {
-            topic: known.name.clone(),
-            partition,
-            start,
-        };
-        let mut attempts = Attempts::new(self.shared.settings.seeds.next());
-        loop {
-            let found = offsets::look_up(self, std::slice::from_ref(&place)).await;
-            let error = match found.into_iter().next() {
-                Some(Err(error)) if error.is_retriable() => error,
-                Some(answer) => return answer,
-                None => return Err(Error::new(ErrorKind::Closed, doing())),
-            };
-            self.shared.metadata.hint(Wish::Stale);
-            let pause = attempts.delay(&self.shared.settings.retry_backoff);
-            if Instant::now() + pause >= deadline {
-                return Err(self.overdue(&doing(), Some(error.to_string())));
-            }
-            tokio::time::sleep(pause).await;
+    /// What the client holds now, for tests that look for what is never let go.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts {
+            links: self.shared.brokers.count(),
+            leases: self.shared.metadata.leased(),
         }
     }
 
@@ -232,6 +208,10 @@ impl Client {
 
     pub(crate) fn metadata(&self) -> &Metadata {
         &self.shared.metadata
+    }
+
+    pub(crate) fn metadata_max_age(&self) -> Duration {
+        self.shared.settings.metadata_max_age
     }
 
     pub(crate) fn metadata_max_idle(&self) -> Duration {

@@ -125,6 +125,15 @@ impl Error {
         Self::new(ErrorKind::Config(what.into()), "settings")
     }
 
+    /// Whether the broker may be at another address by now: it could not be connected to, or did not
+    /// answer. A connection that ends is made again first.
+    pub(crate) fn doubts_address(&self) -> bool {
+        matches!(
+            self.kind(),
+            ErrorKind::Connect(_) | ErrorKind::OtherCluster(_) | ErrorKind::Timeout { .. }
+        )
+    }
+
     /// What a machine needs to know of it.
     pub(crate) fn to_failure(&self) -> Failure {
         match self.kind() {

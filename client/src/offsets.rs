@@ -5,16 +5,17 @@ use std::{
     sync::Arc,
 };
 
-use ottla_core::fetcher::Start;
+use ottla_core::{backoff::Attempts, fetcher::Start};
 use ottla_protocol::{
     ErrorCode,
     messages::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic},
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     client::Client,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
+    metadata::Wish,
     net::pool::Use,
     settings::as_millis,
 };
@@ -24,6 +25,56 @@ const END: i64 = -1;
 const START: i64 = -2;
 /// A consumer is no replica.
 const CONSUMER: i32 = -1;
+
+impl Client {
+    /// Where a place in a partition is: its first or next offset, or the one of a time.
+    ///
+    /// # Errors
+    /// When the topic or partition does not exist, or its leader does not say within
+    /// `default.api.timeout.ms`.
+    ///
+    /// ```no_run
+    /// # async fn example(client: ottla::Client) -> ottla::Result<()> {
+    /// let end = client.offset("orders", 0, ottla::Start::Latest).await?;
+    /// println!("the next record of orders-0 will be number {end}");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn offset(&self, topic: &str, partition: i32, start: Start) -> Result<i64> {
+        let deadline = self.deadline();
+        let wrong = |error| {
+            Error::config(format!(
+                "looking for an offset of {topic}-{partition}: {error}"
+            ))
+        };
+        start.check().map_err(wrong)?;
+        let doing = || format!("looking for an offset of {topic}-{partition}");
+        let known = self.topic_with(topic, partition, doing()).await?;
+        if let Start::Offset(offset) = start {
+            return Ok(offset);
+        }
+        let place = Place {
+            topic: known.name.clone(),
+            partition,
+            start,
+        };
+        let mut attempts = Attempts::new(self.seeds().next());
+        loop {
+            let found = look_up(self, std::slice::from_ref(&place)).await;
+            let error = match found.into_iter().next() {
+                Some(Err(error)) if error.is_retriable() => error,
+                Some(answer) => return answer,
+                None => return Err(Error::new(ErrorKind::Closed, doing())),
+            };
+            self.metadata().hint(Wish::Stale);
+            let pause = attempts.delay(&self.retry_backoff());
+            if Instant::now() + pause >= deadline {
+                return Err(self.overdue(&doing(), Some(error.to_string())));
+            }
+            tokio::time::sleep(pause).await;
+        }
+    }
+}
 
 /// A place in a partition, to be found out as an offset.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,6 +91,9 @@ pub(crate) async fn look_up(client: &Client, places: &[Place]) -> Vec<Result<i64
         .map(|place| place.ask(place.timestamp()))
         .collect();
     let mut found = ask(client, questions).await;
+    for (place, found) in places.iter().zip(&mut found) {
+        place.refuse_nothing(found);
+    }
     let (which, questions): (Vec<_>, Vec<_>) = places
         .iter()
         .zip(&found)
@@ -50,6 +104,9 @@ pub(crate) async fn look_up(client: &Client, places: &[Place]) -> Vec<Result<i64
     for (i, answer) in which.into_iter().zip(answers) {
         if let (Some(place), Some(found)) = (places.get(i), found.get_mut(i)) {
             *found = answer.and_then(|second| Ok(place.conclude(found.clone()?, second)));
+            if matches!(found, Ok(..0)) {
+                *found = Err(place.unanswered());
+            }
         }
     }
     found
@@ -81,6 +138,18 @@ impl Place {
             (Start::Timestamp(_), Ok(..0)) => Some(END),
             _ => None,
         }
+    }
+
+    /// An offset of -1 without an error is no answer, except to a time that no record has.
+    fn refuse_nothing(&self, found: &mut Result<i64>) {
+        if matches!(found, Ok(..0)) && !matches!(self.start, Start::Timestamp(_)) {
+            *found = Err(self.unanswered());
+        }
+    }
+
+    fn unanswered(&self) -> Error {
+        let doing = format!("looking for an offset of {}-{}", self.topic, self.partition);
+        Error::broker(ErrorCode::OFFSET_NOT_AVAILABLE, doing)
     }
 
     fn conclude(&self, first: i64, second: i64) -> i64 {

@@ -25,4 +25,6 @@ pub mod connection;
 pub mod failure;
 pub mod fetcher;
 pub mod producer;
+mod ready;
+mod timers;
 pub mod versions;

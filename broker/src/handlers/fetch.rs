@@ -27,6 +27,8 @@ const SESSION_ERRORS: [ErrorCode; 3] = [
 ];
 /// The first version that names the leader to go to, and the first that says where it lives.
 const LEADER_FROM: i16 = 12;
+/// The first version in which a client says its rack, and may read from followers (KIP-392).
+const RACK_FROM: i16 = 11;
 const ENDPOINTS_FROM: i16 = 16;
 
 impl Handle for FetchRequest {
@@ -97,12 +99,13 @@ impl Read {
                     first: read.size == 0,
                     committed,
                 };
-                let fetched = room.read(topic, asked, call, &mut state);
+                let fetched = room.read(topic, asked, call, &request.rack_id, &mut state);
                 let size = fetched.records.as_ref().map_or(0, Bytes::len);
                 limit = limit.saturating_sub(size);
                 read.size += size;
                 let diverges = fetched.diverging_epoch != EpochEndOffset::default();
-                read.is_final |= !fetched.error_code.is_ok() || diverges;
+                let elsewhere = fetched.preferred_read_replica >= 0;
+                read.is_final |= !fetched.error_code.is_ok() || diverges || elsewhere;
                 partitions.push(fetched);
             }
             read.response.responses.push(FetchedTopic {
@@ -136,9 +139,12 @@ impl Room {
         topic: &FetchTopic,
         asked: &FetchPartition,
         call: &Call<'_>,
+        rack: &str,
         state: &mut State,
     ) -> FetchedPartition {
         let index = asked.partition;
+        let replicas = call.version >= RACK_FROM && call.shared.settings.rack_aware;
+        let in_rack = replicas.then(|| state.running().find(|b| *b.rack() == *rack).map(|b| b.id));
         let found = match state.topics.asked_mut(&topic.topic, topic.topic_id) {
             Ok(topic) => topic.partition_mut(index),
             Err(code) => return refused(index, code),
@@ -146,7 +152,27 @@ impl Room {
         let Some(partition) = found else {
             return refused(index, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
         };
-        if let Err(code) = partition.check_leader(call.broker, asked.current_leader_epoch) {
+        let checked = partition.check_leader(call.broker, asked.current_leader_epoch);
+        if in_rack.is_some()
+            && checked == Err(ErrorCode::NOT_LEADER_OR_FOLLOWER)
+            && partition.replicas.contains(call.broker)
+        {
+            partition.waiters.add(call.wake);
+            return self.read_log(partition, asked, partition.replicas.end(call.broker));
+        }
+        if let Some(Some(nearer)) = in_rack
+            && checked.is_ok()
+            && partition.is_nearer(nearer, asked.fetch_offset)
+        {
+            return FetchedPartition {
+                high_watermark: partition.log.high_watermark(),
+                last_stable_offset: partition.log.stable_end(),
+                log_start_offset: partition.log.start(),
+                preferred_read_replica: nearer,
+                ..refused(index, ErrorCode::NONE)
+            };
+        }
+        if let Err(code) = checked {
             let moved = [
                 ErrorCode::NOT_LEADER_OR_FOLLOWER,
                 ErrorCode::FENCED_LEADER_EPOCH,
@@ -158,10 +184,16 @@ impl Room {
             return fetched;
         }
         partition.waiters.add(call.wake);
-        self.read_log(partition, asked)
+        self.read_log(partition, asked, partition.log.end())
     }
 
-    fn read_log(&self, partition: &Partition, asked: &FetchPartition) -> FetchedPartition {
+    /// Reads the log as far as the asked replica has it.
+    fn read_log(
+        &self,
+        partition: &Partition,
+        asked: &FetchPartition,
+        end: i64,
+    ) -> FetchedPartition {
         let log = &partition.log;
         let mut fetched = FetchedPartition {
             high_watermark: log.high_watermark(),
@@ -179,7 +211,7 @@ impl Room {
             }
         }
         let from = asked.fetch_offset;
-        if !(log.start()..=log.end()).contains(&from) {
+        if !(log.start()..=end).contains(&from) {
             let code = ErrorCode::OFFSET_OUT_OF_RANGE;
             return refused(asked.partition, code);
         }
@@ -189,6 +221,7 @@ impl Room {
         } else {
             log.high_watermark()
         };
+        let until = until.min(end);
         fetched.records = Some(log.read(from, until, limit, self.first));
         fetched.aborted_transactions = self.committed.then(|| {
             let aborted = log.aborted(from, until).into_iter();

@@ -76,7 +76,7 @@ fn brokers(state: &State, cluster_id: &str, version: i16) -> MetadataResponse {
         node_id: b.id,
         host: b.host.clone(),
         port: b.port.into(),
-        rack: None,
+        rack: Some(b.rack()),
     };
     let controller = state.running().next();
     MetadataResponse {

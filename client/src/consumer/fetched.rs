@@ -32,6 +32,11 @@ impl RecordBatch {
         self.partition
     }
 
+    /// Its bytes, as it was opened.
+    pub(super) fn size(&self) -> usize {
+        self.batch.size()
+    }
+
     /// The batch's header: offsets, timestamps, producer.
     #[must_use]
     pub const fn header(&self) -> &BatchHeader {

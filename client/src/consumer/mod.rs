@@ -5,34 +5,35 @@
 //! cost neither the application's task nor the next fetch. The application takes from a queue that
 //! is bounded in bytes.
 
+mod arrivals;
+mod assignment;
+mod budget;
+mod builder;
+mod command;
 mod driver;
 mod fetched;
 mod opener;
 mod settings;
 
 use std::{
-    collections::{HashMap, VecDeque},
-    future::poll_fn,
+    collections::{BTreeMap, HashMap, VecDeque},
+    future::{Future, poll_fn},
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::{Context, Poll},
 };
 
-use ottla_core::fetcher::{Reset, Start};
-use ottla_protocol::records::{Decompressor, Record};
-use tokio::{
-    sync::{Notify, mpsc},
-    task::AbortHandle,
-};
+use ottla_core::fetcher::Start;
+use ottla_protocol::records::Record;
+use tokio::{sync::mpsc, task::AbortHandle};
 
+pub use builder::ConsumerBuilder;
 pub use fetched::{BatchRecords, ConsumerRecord, RecordBatch};
 
-use driver::{Command, Driver};
-use opener::Opener;
-use settings::Settings;
+use arrivals::{Arrival, Trouble};
+use assignment::{Incarnation, Key, Numbers};
+use budget::{Budget, ENTRY};
+use command::Command;
 
 use crate::{
     client::Client,
@@ -69,16 +70,15 @@ pub struct Consumer {
     resumed: VecDeque<Arrival>,
     /// As many as the application makes calls; they are taken before anything else.
     commands: mpsc::UnboundedSender<Command>,
-    queue: Arc<QueueSize>,
+    budget: Arc<Budget>,
     /// What was handed out last: coming back for more moves the position behind it.
     handed_out: Option<(Key, i64)>,
     /// The batch that single records are taken from, and how far that went.
     current: Option<(RecordBatch, (usize, i32))>,
-    tasks: [AbortHandle; 2],
+    /// Partitions of which nothing comes until the application seeks, and why.
+    lost: BTreeMap<Key, Error>,
+    tasks: Vec<AbortHandle>,
 }
-
-/// A topic and partition.
-type Key = (Arc<str>, i32);
 
 #[derive(Debug)]
 struct Assigned {
@@ -88,213 +88,32 @@ struct Assigned {
     held: Option<VecDeque<Arrival>>,
 }
 
-/// Which assignment or seek of a partition is the current one, and which attempt at fetching it:
-/// tells what is out of date from what is not, all the way from the broker to the application.
-/// Shared with the tasks. A new attempt leaves valid what the application was given by the old.
-#[derive(Debug, Clone)]
-struct Incarnation(Arc<AtomicU64>);
-
-impl Incarnation {
-    fn new(number: u32) -> Self {
-        Self(Arc::new(AtomicU64::new(pack(number, number))))
-    }
-
-    fn load(&self) -> (u32, u32) {
-        let both = self.0.load(Ordering::Acquire);
-        ((both >> 32) as u32, both as u32)
-    }
-
-    /// The current assignment or seek.
-    fn wanted(&self) -> u32 {
-        self.load().0
-    }
-
-    /// The current attempt at fetching.
-    fn fetching(&self) -> u32 {
-        self.load().1
-    }
-
-    /// The assignment or seek that this attempt serves, unless it is out of date.
-    fn served_by(&self, fetching: u32) -> Option<u32> {
-        let (wanted, current) = self.load();
-        (current == fetching).then_some(wanted)
-    }
-
-    /// The application wants something else.
-    fn replace(&self, with: u32) {
-        self.0.store(pack(with, with), Ordering::Release);
-    }
-
-    /// Fetching starts over; false when the application came before that.
-    fn supersede(&self, old: u32, new: u32) -> bool {
-        let Some(wanted) = self.served_by(old) else {
-            return false;
-        };
-        let (from, to) = (pack(wanted, old), pack(wanted, new));
-        self.0
-            .compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
-    }
-}
-
-const fn pack(wanted: u32, fetching: u32) -> u64 {
-    (wanted as u64) << 32 | fetching as u64
-}
-
-/// Numbers for incarnations, none of them used twice.
-#[derive(Debug, Clone, Default)]
-struct Numbers(Arc<AtomicU32>);
-
-impl Numbers {
-    fn next(&self) -> u32 {
-        self.0.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// Something for the application, in the order it came in.
-#[derive(Debug)]
-struct Arrival {
-    key: Key,
-    /// The assignment or seek that it answers.
-    wanted: u32,
-    /// What it is charged for in the queue.
-    size: usize,
-    content: Result<RecordBatch>,
-}
-
-/// What an error is charged for in the queue, so that they do not pile up either.
-const ERROR_SIZE: usize = 1024;
-
-/// Bytes that were fetched and not taken yet: the one honest budget, over decompressed bytes.
-#[derive(Debug)]
-struct QueueSize {
-    bytes: AtomicUsize,
-    limit: usize,
-    room: Notify,
-}
-
-impl QueueSize {
-    fn add(&self, bytes: usize) {
-        self.bytes.fetch_add(bytes, Ordering::Relaxed);
-    }
-
-    fn remove(&self, bytes: usize) {
-        let before = self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        if before >= self.limit && before - bytes < self.limit {
-            self.room.notify_one();
-        }
-    }
-
-    fn has_room(&self) -> bool {
-        self.bytes.load(Ordering::Relaxed) < self.limit
-    }
-}
-
-/// Collects the settings and partitions of a consumer.
-#[must_use = "a builder does nothing until it builds"]
-#[derive(Debug)]
-pub struct ConsumerBuilder {
-    client: Client,
-    settings: Settings,
-    assigned: Vec<(Arc<str>, i32, Start)>,
-}
-
-impl ConsumerBuilder {
-    /// Reads a partition from a place on.
-    pub fn assign(mut self, topic: impl Into<Arc<str>>, partition: i32, start: Start) -> Self {
-        self.assigned.push((topic.into(), partition, start));
-        self
-    }
-
-    /// `auto.offset.reset`: what to do when a position is outside the log. Default
-    /// [`Reset::Latest`].
-    pub const fn reset(mut self, reset: Reset) -> Self {
-        self.settings.reset = reset;
-        self
-    }
-
-    /// Sets a consumer setting by its Kafka name.
-    ///
-    /// | name | default | |
-    /// |---|---|---|
-    /// | `fetch.max.wait.ms`, `fetch.wait.max.ms` | 500 | |
-    /// | `fetch.min.bytes` | 1 | |
-    /// | `fetch.max.bytes` | 52428800 | |
-    /// | `max.partition.fetch.bytes` | 1048576 | |
-    /// | `check.crcs` | true | |
-    /// | `auto.offset.reset` | latest | earliest, latest, none |
-    /// | `isolation.level` | read_uncommitted | |
-    /// | `queued.max.messages.kbytes` | 65536 | KiB of opened batches that wait; then fetching pauses |
-    ///
-    /// # Errors
-    /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the
-    /// value is malformed.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        self.settings.set(name, value)
-    }
-
-    /// Looks the topics up and starts fetching. Dropping the future ends what was started.
-    ///
-    /// # Errors
-    /// When settings contradict each other, or a topic or partition does not exist.
-    pub async fn build(self) -> Result<Consumer> {
-        let Self {
-            client,
-            settings,
-            assigned,
-        } = self;
-        settings.check()?;
-        let (bytes, room) = (AtomicUsize::new(0), Notify::new());
-        let queue = Arc::new(QueueSize {
-            bytes,
-            limit: settings.queued_bytes,
-            room,
-        });
-        let (commands, todo) = mpsc::unbounded_channel();
-        let (opened, arrivals) = mpsc::unbounded_channel();
-        let (raw, to_open) = mpsc::unbounded_channel();
-        let numbers = Numbers::default();
-        let opener = Opener {
-            decompressor: Decompressor::new(settings.max_decompressed),
-            check_crcs: settings.check_crcs,
-            opened,
-            commands: commands.clone(),
-            queue: queue.clone(),
-            numbers: numbers.clone(),
-        };
-        let driver = Driver::new(client.clone(), settings, queue.clone(), raw);
-        let tasks = [
-            tokio::spawn(driver.run(todo)).abort_handle(),
-            tokio::spawn(opener.run(to_open)).abort_handle(),
-        ];
-        let mut consumer = Consumer {
+impl Consumer {
+    fn new(
+        client: Client,
+        numbers: Numbers,
+        arrivals: mpsc::UnboundedReceiver<Arrival>,
+        commands: mpsc::UnboundedSender<Command>,
+        budget: Arc<Budget>,
+    ) -> Self {
+        Self {
             partitions: HashMap::new(),
             client,
             numbers,
             arrivals,
             resumed: VecDeque::new(),
             commands,
-            queue,
+            budget,
             handed_out: None,
             current: None,
-            tasks,
-        };
-        for (topic, partition, start) in assigned {
-            consumer.assign(topic, partition, start).await?;
+            lost: BTreeMap::new(),
+            tasks: Vec::new(),
         }
-        Ok(consumer)
     }
-}
 
-impl Consumer {
-    /// A consumer on this client's cluster.
-    pub fn builder(client: &Client) -> ConsumerBuilder {
-        let settings = Settings::default();
-        ConsumerBuilder {
-            client: client.clone(),
-            settings,
-            assigned: Vec::new(),
-        }
+    /// Starts one of its tasks, which ends with the consumer.
+    fn run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
+        self.tasks.push(tokio::spawn(task).abort_handle());
     }
 
     /// Starts reading another partition, or an assigned one from another place. Dropping the future
@@ -310,6 +129,7 @@ impl Consumer {
     ) -> Result<()> {
         let topic = topic.into();
         let key = (topic.clone(), partition);
+        check(start, &topic, partition)?;
         if self.partitions.contains_key(&key) {
             return self.seek(&topic, partition, start);
         }
@@ -350,6 +170,7 @@ impl Consumer {
     /// When the partition is not assigned.
     pub fn seek(&mut self, topic: &str, partition: i32, start: Start) -> Result<()> {
         let key = self.key(topic, partition)?;
+        check(start, topic, partition)?;
         let incarnation = self.numbers.next();
         if let Some(assigned) = self.partitions.get_mut(&key) {
             assigned.incarnation.replace(incarnation);
@@ -385,7 +206,9 @@ impl Consumer {
             held.extend(begun.map(|(batch, _)| Arrival {
                 key: key.clone(),
                 wanted,
+                charge: None,
                 size: 0,
+                _frame: None,
                 content: Ok(batch.starting_at(next.or(assigned.position))),
             }));
         }
@@ -400,9 +223,11 @@ impl Consumer {
         let key = self.key(topic, partition)?;
         let assigned = self.partitions.get_mut(&key);
         if let Some(held) = assigned.and_then(|assigned| assigned.held.take()) {
-            self.queue
-                .add(held.iter().map(|arrival| arrival.size).sum());
-            self.resumed.extend(held);
+            let budget = &self.budget;
+            self.resumed.extend(held.into_iter().map(|held| Arrival {
+                charge: Some(budget.charge_opened(held.size)),
+                ..held
+            }));
         }
         self.command(Command::Pause(key, false))
     }
@@ -440,7 +265,7 @@ impl Consumer {
                 Some(arrival) => Some(arrival),
                 None => match self.arrivals.poll_recv(cx) {
                     Poll::Ready(arrival) => arrival,
-                    Poll::Pending => return Poll::Pending,
+                    Poll::Pending => return self.nothing_to_read(),
                 },
             };
             let Some(arrival) = arrival else {
@@ -461,20 +286,47 @@ impl Consumer {
         rest
     }
 
+    /// Nothing is there to read. That is an error while a partition waits for a seek: waiting would
+    /// tell the application nothing.
+    fn nothing_to_read(&self) -> Poll<Result<RecordBatch>> {
+        match self.lost.values().next() {
+            Some(error) => Poll::Ready(Err(error.clone())),
+            None => Poll::Pending,
+        }
+    }
+
     /// What an arrival is to the application now: nothing where it is out of date, nor while its
-    /// partition is paused.
-    fn admit(&mut self, arrival: Arrival) -> Option<Result<RecordBatch>> {
-        self.queue.remove(arrival.size);
+    /// partition is paused. Its charge ends here.
+    fn admit(&mut self, mut arrival: Arrival) -> Option<Result<RecordBatch>> {
+        arrival.charge = None;
         let assigned = self.partitions.get_mut(&arrival.key)?;
         if assigned.incarnation.wanted() != arrival.wanted {
             return None;
         }
         if let Some(held) = &mut assigned.held {
-            held.push_back(arrival);
+            // A paused partition takes no part of the budget from the others. Its batches are charged
+            // whole when it is resumed.
+            let bytes = arrival.content.as_ref().map_or(0, RecordBatch::size);
+            held.push_back(Arrival {
+                size: arrival.size.max(ENTRY + bytes),
+                _frame: None,
+                ..arrival
+            });
             return None;
         }
         let Arrival { key, content, .. } = arrival;
-        Some(content.inspect(|batch| self.handed_out = Some((key, batch.next_offset()))))
+        match content {
+            Ok(batch) => {
+                self.handed_out = Some((key, batch.next_offset()));
+                Some(Ok(batch))
+            }
+            Err(Trouble { error, lost }) => {
+                if lost {
+                    self.lost.insert(key, error.clone());
+                }
+                Some(Err(error))
+            }
+        }
     }
 
     /// The next record. It shares the buffer of its batch, which costs an allocation only for
@@ -550,6 +402,7 @@ impl Consumer {
     }
 
     fn forget(&mut self, key: &Key) {
+        self.lost.remove(key);
         self.handed_out.take_if(|(handed, _)| handed == key);
         self.current
             .take_if(|(batch, _)| batch.topic == key.0 && batch.partition == key.1);
@@ -570,6 +423,12 @@ impl Consumer {
             .send(command)
             .map_err(|_| Error::new(ErrorKind::Closed, "the consumer"))
     }
+}
+
+/// Refuses a start that no log has: brokers would take some for other questions.
+fn check(start: Start, topic: &str, partition: i32) -> Result<()> {
+    let wrong = |error| Error::config(format!("reading {topic}-{partition}: {error}"));
+    start.check().map_err(wrong)
 }
 
 impl futures_core::Stream for Consumer {

@@ -4,44 +4,24 @@
 use std::sync::Arc;
 
 use ottla_core::fetcher::Start;
-use ottla_protocol::records::{Batch, Decompressor, RawBatch, RecordError};
+use ottla_protocol::records::{Batch, Compression, Decompressor, RawBatch, RecordError};
 use tokio::sync::mpsc;
 
 use super::{
-    Arrival, ERROR_SIZE, Incarnation, Key, Numbers, QueueSize, driver::Command,
+    arrivals::{Arrival, Raw, RawBatches, Trouble},
+    assignment::{Incarnation, Key, Numbers},
+    budget::{Budget, Charge, ENTRY, ERROR},
+    command::Command,
     fetched::RecordBatch,
 };
 use crate::error::{Error, ErrorKind, Result};
-
-/// What one fetch brought for one partition, or what is wrong with it.
-#[derive(Debug)]
-pub(super) struct Raw {
-    pub(super) key: Key,
-    /// The attempt that brought it.
-    pub(super) fetching: u32,
-    pub(super) current: Incarnation,
-    pub(super) content: Result<RawBatches>,
-}
-
-/// The batches of one partition as they came.
-#[derive(Debug)]
-pub(super) struct RawBatches {
-    pub(super) batches: Vec<RawBatch>,
-    /// A damaged batch that follows them.
-    pub(super) damage: Option<RecordError>,
-    /// The position that was fetched from.
-    pub(super) from: i64,
-    pub(super) high_watermark: i64,
-    /// What the queue was charged for them as they came.
-    pub(super) size: usize,
-}
 
 pub(super) struct Opener {
     pub(super) decompressor: Decompressor,
     pub(super) check_crcs: bool,
     pub(super) opened: mpsc::UnboundedSender<Arrival>,
     pub(super) commands: mpsc::UnboundedSender<Command>,
-    pub(super) queue: Arc<QueueSize>,
+    pub(super) budget: Arc<Budget>,
     pub(super) numbers: Numbers,
 }
 
@@ -49,10 +29,13 @@ impl Opener {
     pub(super) async fn run(mut self, mut raw: mpsc::UnboundedReceiver<Raw>) {
         while let Some(raw) = raw.recv().await {
             match raw.content {
-                Ok(batches) => self.open(&raw.key, raw.fetching, &raw.current, batches),
-                Err(error) => {
+                Ok(batches) => {
+                    self.open(&raw.key, raw.fetching, &raw.current, batches)
+                        .await;
+                }
+                Err(trouble) => {
                     if let Some(wanted) = raw.current.served_by(raw.fetching) {
-                        self.hand_over(&raw.key, wanted, ERROR_SIZE, Err(error));
+                        self.hand_over(&raw.key, wanted, ERROR, None, Err(trouble));
                     }
                 }
             }
@@ -61,19 +44,24 @@ impl Opener {
         }
     }
 
-    fn open(&mut self, key: &Key, fetching: u32, current: &Incarnation, raw: RawBatches) {
+    async fn open(&mut self, key: &Key, fetching: u32, current: &Incarnation, raw: RawBatches) {
         let mut damage = raw.damage;
         let mut next = raw.from;
         for batch in raw.batches {
             let last = batch.header().last_offset();
-            let Some(wanted) = current.served_by(fetching).filter(|_| last >= raw.from) else {
+            let is_wanted = || current.served_by(fetching).filter(|_| last >= raw.from);
+            if is_wanted().is_none() {
+                continue;
+            }
+            self.wait_for_room(&is_wanted).await;
+            let Some(wanted) = is_wanted() else {
                 continue;
             };
             match self.open_one(batch) {
                 Ok(batch) => {
-                    let size = batch.size();
+                    let (size, frame) = kept(&batch, &raw.frame);
                     let batch = record_batch(key, batch, raw.from, raw.high_watermark);
-                    self.hand_over(key, wanted, size, Ok(batch));
+                    self.hand_over(key, wanted, size, frame, Ok(batch));
                 }
                 Err(error) => {
                     damage = Some(error);
@@ -82,9 +70,17 @@ impl Opener {
             }
             next = last.saturating_add(1);
         }
-        self.queue.remove(raw.size);
         if let Some(error) = damage {
             self.start_over(key, fetching, current, next, error);
+        }
+    }
+
+    /// Waits until the application has taken enough of what was opened before. A fetch of a few
+    /// hundred kilobytes can open to gigabytes, so there must be room before each batch. What is not
+    /// wanted any more is waited for no longer.
+    async fn wait_for_room(&self, is_wanted: &impl Fn() -> Option<u32>) {
+        while !self.budget.may_open() && is_wanted().is_some() {
+            self.budget.taken.notified().await;
         }
     }
 
@@ -115,26 +111,44 @@ impl Opener {
         };
         let doing = format!("reading {}-{} at offset {at}", key.0, key.1);
         let error = Error::new(ErrorKind::Records(error), doing);
-        self.hand_over(key, wanted, ERROR_SIZE, Err(error));
+        tracing::warn!(topic = %key.0, partition = key.1, offset = at, %error, "a batch is damaged");
+        let trouble = Trouble { error, lost: false };
+        self.hand_over(key, wanted, ERROR, None, Err(trouble));
         let (key, start) = (key.clone(), Start::Offset(at));
         let again = Command::Retry {
             key,
             start,
             fetching: anew,
         };
-        // Nobody listens any more when the consumer is being dropped; nor below.
+        // The driver has ended when the consumer is being dropped.
         let _: Result<_, _> = self.commands.send(again);
     }
 
-    fn hand_over(&self, key: &Key, wanted: u32, size: usize, content: Result<RecordBatch>) {
-        self.queue.add(size);
-        let key = key.clone();
+    fn hand_over(
+        &self,
+        key: &Key,
+        wanted: u32,
+        size: usize,
+        frame: Option<Arc<Charge>>,
+        content: Result<RecordBatch, Trouble>,
+    ) {
         let _: Result<_, _> = self.opened.send(Arrival {
-            key,
+            key: key.clone(),
             wanted,
+            charge: Some(self.budget.charge_opened(size)),
             size,
+            _frame: frame,
             content,
         });
+    }
+}
+
+/// What a batch keeps in memory while it waits: its own bytes when it was decompressed, else the frame
+/// that it lies in; and its place in the queue.
+fn kept(batch: &Batch, frame: &Arc<Charge>) -> (usize, Option<Arc<Charge>>) {
+    match batch.header().compression() {
+        Ok(Compression::None) => (ENTRY, Some(frame.clone())),
+        _ => (ENTRY + batch.size(), None),
     }
 }
 

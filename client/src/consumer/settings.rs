@@ -1,6 +1,6 @@
 //! How a consumer behaves, by the names of the Java client and, for the local queue, librdkafka.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use ottla_core::fetcher::Reset;
 use ottla_protocol::records::MAX_DECOMPRESSED;
@@ -21,6 +21,8 @@ pub(super) struct Settings {
     /// Bytes of opened batches that may wait for the application.
     pub(super) queued_bytes: usize,
     pub(super) max_decompressed: usize,
+    /// Empty: no replica is preferred.
+    pub(super) rack: Arc<str>,
 }
 
 impl Default for Settings {
@@ -34,6 +36,7 @@ impl Default for Settings {
             reset: Reset::Latest,
             queued_bytes: 64 << 20,
             max_decompressed: MAX_DECOMPRESSED,
+            rack: "".into(),
         }
     }
 }
@@ -50,6 +53,7 @@ impl Settings {
             "queued.max.messages.kbytes" => {
                 self.queued_bytes = number::<usize>(name, value)?.saturating_mul(1024);
             }
+            "client.rack" => self.rack = value.trim().into(),
             "isolation.level" if value == "read_uncommitted" => {}
             "isolation.level" if value == "read_committed" => {
                 return Err(Error::config(

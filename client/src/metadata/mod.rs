@@ -136,6 +136,11 @@ impl Metadata {
         lease
     }
 
+    /// How many topics have leases.
+    pub(crate) fn leased(&self) -> usize {
+        self.leases.topics().len()
+    }
+
     pub(crate) async fn wish(&self, wish: Wish) {
         // The task lives as long as this handle.
         let _: Result<_, _> = self.wishes.send(wish).await;

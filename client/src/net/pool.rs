@@ -63,6 +63,12 @@ impl Brokers {
         links.retain(|(_, used_for), _| *used_for != purpose);
     }
 
+    /// How many links there are.
+    pub(crate) fn count(&self) -> usize {
+        let links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.len()
+    }
+
     /// A number for a consumer.
     pub(crate) fn next_consumer(&self) -> u32 {
         self.consumers.fetch_add(1, Ordering::Relaxed)

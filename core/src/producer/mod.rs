@@ -19,10 +19,8 @@
 mod exchange;
 mod identity;
 mod partition;
-mod ready;
 #[cfg(test)]
 mod tests;
-mod timers;
 mod verdict;
 
 use std::{
@@ -40,11 +38,9 @@ use identity::Identity;
 pub use identity::InitProducerId;
 pub use partition::State;
 use partition::{End, Ended, Partition};
-use ready::Ready;
-use timers::Timers;
 use verdict::Verdict;
 
-use crate::{backoff::Random, failure::Failure};
+use crate::{backoff::Random, failure::Failure, ready::Ready, timers::Timers};
 
 /// The machine; see the [module](self).
 #[derive(Debug)]
@@ -55,8 +51,8 @@ pub struct Producer<B> {
     partitions: Vec<Partition<B>>,
     /// Partitions that hold batches.
     active: BTreeSet<Slot>,
-    ready: Ready,
-    timers: Timers,
+    ready: Ready<Slot>,
+    timers: Timers<Slot>,
     requests: HashMap<RequestId, InFlight>,
     finished: VecDeque<(Slot, B, Outcome)>,
     /// Batches that are too large for their broker.
@@ -103,8 +99,6 @@ impl<B> Producer<B> {
     pub fn add_partition(&mut self, topic: Arc<str>, partition: i32) -> Slot {
         let seed = self.seeds.bits();
         self.partitions.push(Partition::new(topic, partition, seed));
-        self.ready.add_partition();
-        self.timers.add_partition();
         Slot(self.partitions.len() - 1)
     }
 

@@ -85,7 +85,10 @@ impl Verdict {
             Failure::Broker(code) => {
                 !is_hosts(*code) && !matches!(*code, ErrorCode::CONCURRENT_TRANSACTIONS)
             }
-            Failure::Lost { .. } | Failure::Unsendable(_) => true,
+            // A connection that ends is made again. Only when that fails, so that nothing of a request
+            // was written, has the broker perhaps moved.
+            Failure::Lost { possibly_written } => !*possibly_written,
+            Failure::Unsendable(_) => true,
         }
     }
 }

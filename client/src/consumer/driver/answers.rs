@@ -1,0 +1,256 @@
+//! From the brokers: what a fetch or a look-up brought.
+
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant as StdInstant},
+};
+
+use bytes::Bytes;
+use ottla_core::fetcher::{Fetch, Fetched, Lookup, Wanted};
+use ottla_protocol::{
+    ErrorCode,
+    messages::{FetchResponse, FetchedPartition, NodeEndpoint},
+    records::{Batches, RawBatch, RecordError},
+};
+use tokio::time::Instant;
+
+use super::{Driver, Event, Key, RawBatches};
+use crate::{
+    consumer::budget::Charge,
+    error::{Error, Result},
+};
+
+impl Driver {
+    pub(super) fn handle_event(&mut self, event: Event) {
+        match event {
+            Event::Fetched(fetch, asked, Ok(response)) => {
+                self.heed_throttle(&fetch, asked, &response);
+                if response.error_code.is_ok() {
+                    self.fetched(&fetch, response);
+                } else {
+                    let doing = format!("fetching from broker {}", fetch.broker);
+                    self.lost(&fetch, &Error::broker(response.error_code, doing));
+                }
+            }
+            Event::Fetched(fetch, _, Err(error)) => self.lost(&fetch, &error),
+            Event::LookedUp(broker, lookups, found) => {
+                self.machine.handle_lookups_done(broker);
+                self.looked_up(&lookups, found);
+            }
+        }
+    }
+
+    /// A broker that asks for a pause gets it (KIP-219, rule 10). One that answers at once with nothing,
+    /// although it was asked to wait for records, gets a short one: the next fetch would be answered
+    /// as fast.
+    fn heed_throttle(&mut self, fetch: &Fetch, asked: Instant, response: &FetchResponse) {
+        let now = Instant::now();
+        let throttle = u64::try_from(response.throttle_time_ms).unwrap_or(0);
+        let mut pause = Duration::from_millis(throttle);
+        let is_early = now.duration_since(asked) < self.settings.max_wait / 2;
+        if is_early && self.settings.min_bytes > 0 && is_empty(response) {
+            pause = pause.max(self.client.retry_backoff().first);
+        }
+        if !pause.is_zero() {
+            let until = (now + pause).into_std();
+            self.machine.handle_throttle(fetch.broker, until);
+        }
+    }
+
+    /// A fetch that failed as a whole. It is made again; what no repetition mends is told.
+    fn lost(&mut self, fetch: &Fetch, error: &Error) {
+        tracing::debug!(broker = fetch.broker, %error, "a fetch failed");
+        let now = Instant::now().into_std();
+        self.machine
+            .handle_fetch_lost(now, fetch, error.doubts_address());
+        if error.is_retriable() {
+            return;
+        }
+        for wanted in &fetch.partitions {
+            self.tell(&(wanted.topic.clone(), wanted.partition), error.clone());
+        }
+    }
+
+    fn looked_up(&mut self, lookups: &[Lookup], found: Vec<Result<i64>>) {
+        let now = Instant::now().into_std();
+        for (lookup, found) in lookups.iter().zip(found) {
+            let (topic, partition) = (&lookup.topic, lookup.partition);
+            let answer = found.map_err(|error| {
+                if error.doubts_address() {
+                    self.machine.handle_moved(lookup.slot);
+                }
+                if error.code().is_none() && !error.is_retriable() {
+                    self.tell(&(topic.clone(), partition), error.clone());
+                }
+                error.to_failure()
+            });
+            if let Ok(offset) = answer {
+                tracing::info!(%topic, partition, start = ?lookup.start, offset, "found where to start");
+            }
+            self.machine.handle_looked_up(now, lookup, answer);
+        }
+    }
+
+    fn fetched(&mut self, fetch: &Fetch, response: FetchResponse) {
+        let now = Instant::now().into_std();
+        let topology = self.client.topology();
+        self.machine.handle_fetch_done(fetch.broker);
+        let mut answers = HashMap::new();
+        let mut size = 0;
+        for topic in response.responses {
+            let by_id = topology.topic_by_id(topic.topic_id).map(|t| t.name.clone());
+            let by_name = Some(topic.topic).filter(|_| topic.topic_id.is_nil());
+            let Some(name) = by_id.or(by_name) else {
+                continue;
+            };
+            for partition in topic.partitions {
+                size += partition.records.as_ref().map_or(0, Bytes::len);
+                // The first entry counts; others for the same partition were not asked for.
+                let key = (name.clone(), partition.partition_index);
+                answers.entry(key).or_insert(partition);
+            }
+        }
+        // All batches of an answer lie in one frame: it lives as long as one of them.
+        let frame = self.budget.charge_frame(size);
+        let shares = fetch.partitions.len() > 1;
+        let answer = |w: &Wanted| answers.remove(&(w.topic.clone(), w.partition));
+        let mut answered: Vec<_> = fetch.partitions.iter().map(answer).collect();
+        let has_records =
+            |a: &Option<FetchedPartition>| a.as_ref().is_some_and(|a| !records(a).is_empty());
+        // Partitions that got nothing first: they come first in the next fetch, too.
+        for with_records in [false, true] {
+            for (wanted, answer) in fetch.partitions.iter().zip(&mut answered) {
+                if has_records(answer) != with_records {
+                    continue;
+                }
+                match answer.take() {
+                    Some(answer) => {
+                        let endpoints = &response.node_endpoints;
+                        self.take(
+                            now,
+                            fetch.broker,
+                            wanted,
+                            answer,
+                            endpoints,
+                            (shares, &frame),
+                        );
+                    }
+                    None if !with_records => {
+                        let missing = Fetched::Missing;
+                        self.machine
+                            .handle_fetched(now, fetch.broker, wanted, missing);
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    /// What a fetch brought for one partition. `shares`: others were in the same fetch.
+    fn take(
+        &mut self,
+        now: StdInstant,
+        broker: i32,
+        wanted: &Wanted,
+        answer: FetchedPartition,
+        endpoints: &[NodeEndpoint],
+        (shares, frame): (bool, &Arc<Charge>),
+    ) {
+        if !answer.error_code.is_ok() {
+            return self.refused(now, broker, wanted, &answer, endpoints);
+        }
+        if answer.preferred_read_replica >= 0 && records(&answer).is_empty() {
+            let replica = answer.preferred_read_replica;
+            let (topic, partition) = (&wanted.topic, wanted.partition);
+            tracing::debug!(%topic, partition, replica, "the leader names a replica to read from");
+            let named = Fetched::Replica(replica);
+            self.machine.handle_fetched(now, broker, wanted, named);
+            return;
+        }
+        let high_watermark = answer.high_watermark;
+        let records = answer.records.unwrap_or_default();
+        let size = records.len();
+        let walked = Walked::of(records, wanted.offset);
+        let up_to = Fetched::UpTo(walked.next);
+        if !self.machine.handle_fetched(now, broker, wanted, up_to) || size == 0 {
+            return;
+        }
+        // Other partitions used up `fetch.max.bytes`. Don't back off: this one moves to the front of
+        // a later fetch (rule 64).
+        let cut_short = walked.batches.is_empty() && walked.damage.is_none() && shares;
+        if walked.next == wanted.offset && !cut_short {
+            self.machine.handle_no_progress(now, wanted.slot);
+        }
+        let key: Key = (wanted.topic.clone(), wanted.partition);
+        let content = Ok(RawBatches {
+            batches: walked.batches,
+            damage: walked.damage,
+            from: wanted.offset,
+            high_watermark,
+            frame: frame.clone(),
+        });
+        self.pass_on(&key, wanted.incarnation, content);
+    }
+
+    fn refused(
+        &mut self,
+        now: StdInstant,
+        broker: i32,
+        wanted: &Wanted,
+        answer: &FetchedPartition,
+        endpoints: &[NodeEndpoint],
+    ) {
+        let (topic, n) = (&wanted.topic, wanted.partition);
+        let metadata = self.client.metadata();
+        metadata.hint_leader(topic, n, &answer.current_leader, endpoints);
+        if answer.error_code == ErrorCode::OFFSET_OUT_OF_RANGE {
+            let (offset, reset) = (wanted.offset, self.settings.reset);
+            tracing::info!(%topic, partition = n, broker, offset, ?reset, "the log holds no such offset");
+        }
+        let error = Fetched::Error(answer.error_code);
+        self.machine.handle_fetched(now, broker, wanted, error);
+    }
+}
+
+fn records(answer: &FetchedPartition) -> &[u8] {
+    answer.records.as_deref().unwrap_or_default()
+}
+
+/// Whether an answer has neither records nor errors nor replicas to read from.
+fn is_empty(response: &FetchResponse) -> bool {
+    let partitions = response.responses.iter().flat_map(|t| &t.partitions);
+    let says_nothing = |p: &FetchedPartition| {
+        p.error_code.is_ok() && p.preferred_read_replica < 0 && records(p).is_empty()
+    };
+    response.error_code.is_ok() && partitions.clone().all(says_nothing)
+}
+
+/// The batches of one partition's answer, unopened, and the offset behind them.
+struct Walked {
+    batches: Vec<RawBatch>,
+    damage: Option<RecordError>,
+    next: i64,
+}
+
+impl Walked {
+    fn of(records: Bytes, from: i64) -> Self {
+        let mut walked = Self {
+            batches: Vec::new(),
+            damage: None,
+            next: from,
+        };
+        for batch in Batches::new(records) {
+            match batch {
+                Ok(batch) => {
+                    // Also where compaction left nothing of the batch (rule 63).
+                    let behind = batch.header().last_offset().saturating_add(1);
+                    walked.next = walked.next.max(behind);
+                    walked.batches.push(batch);
+                }
+                Err(error) => walked.damage = Some(error),
+            }
+        }
+        walked
+    }
+}

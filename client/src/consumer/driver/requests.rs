@@ -1,0 +1,86 @@
+//! To the brokers: fetches, and look-ups of offsets.
+
+use std::sync::Arc;
+
+use ottla_core::{
+    cluster::Topology,
+    fetcher::{Fetch, Lookup, Lookups},
+};
+use ottla_protocol::messages::{FetchPartition, FetchRequest, FetchTopic};
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{Driver, Event};
+use crate::{
+    offsets::{self, Place},
+    settings::as_millis,
+};
+
+/// The last version in which topics go by name (KIP-516).
+const BY_NAME: i16 = 12;
+
+impl Driver {
+    pub(super) fn look_up(&mut self, lookups: Lookups) {
+        let client = self.client.clone();
+        let Lookups { broker, lookups } = lookups;
+        self.events.spawn(async move {
+            let place = |l: &Lookup| Place {
+                topic: l.topic.clone(),
+                partition: l.partition,
+                start: l.start,
+            };
+            let places: Vec<_> = lookups.iter().map(place).collect();
+            let found = offsets::look_up(&client, &places).await;
+            Event::LookedUp(broker, lookups, found)
+        });
+    }
+
+    pub(super) fn fetch(&mut self, topology: &Topology, fetch: Fetch) {
+        let topics = self.topics_of(topology, &fetch);
+        // By id only when every topic has one.
+        let by_name = topics.iter().any(|t| t.topic_id.is_nil());
+        let cap = if by_name { BY_NAME } else { i16::MAX };
+        let request = Arc::new(FetchRequest {
+            max_wait_ms: as_millis(self.settings.max_wait),
+            min_bytes: self.settings.min_bytes,
+            max_bytes: self.settings.max_bytes,
+            rack_id: self.settings.rack.clone(),
+            topics,
+            ..FetchRequest::default()
+        });
+        let timeout = self.client.request_timeout() + self.settings.max_wait;
+        let link = self.client.link(fetch.broker, self.purpose);
+        let asked = Instant::now();
+        self.events.spawn(async move {
+            let answer = match link {
+                Ok(link) => link.request(request, cap, timeout).await,
+                Err(error) => Err(error),
+            };
+            Event::Fetched(fetch, asked, answer)
+        });
+    }
+
+    /// The partitions in the order of the fetch, since byte limits are used up from the front. Only
+    /// neighbours of one topic share an entry, as in the Java client.
+    fn topics_of(&self, topology: &Topology, fetch: &Fetch) -> Vec<FetchTopic> {
+        let mut topics: Vec<FetchTopic> = Vec::new();
+        for wanted in &fetch.partitions {
+            let partition = FetchPartition {
+                partition: wanted.partition,
+                current_leader_epoch: wanted.leader_epoch,
+                fetch_offset: wanted.offset,
+                partition_max_bytes: self.settings.partition_max_bytes,
+                ..FetchPartition::default()
+            };
+            match topics.last_mut() {
+                Some(last) if last.topic == wanted.topic => last.partitions.push(partition),
+                _ => topics.push(FetchTopic {
+                    topic_id: topology.topic(&wanted.topic).map_or(Uuid::nil(), |t| t.id),
+                    topic: wanted.topic.clone(),
+                    partitions: vec![partition],
+                }),
+            }
+        }
+        topics
+    }
+}

@@ -1,0 +1,196 @@
+//! What enters the machine and what leaves it.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use ottla_protocol::ErrorCode;
+
+use crate::{backoff::Backoff, cluster::Topology};
+
+/// Where reading starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Start {
+    /// The first offset the log still has.
+    Earliest,
+    /// The end: only what is written from now on.
+    Latest,
+    /// This offset.
+    Offset(i64),
+    /// So many records before the end, or the first the log still has.
+    BeforeEnd(u64),
+    /// The first record of this time or later, in milliseconds since 1970; the end if there is none.
+    Timestamp(i64),
+}
+
+/// A start that no log has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InvalidStart {
+    /// A negative offset.
+    Offset(i64),
+    /// A negative time. Brokers take some of these for other questions: -1 for the end, -2 for the
+    /// start of the log (KAFKA-15550).
+    Timestamp(i64),
+}
+
+impl fmt::Display for InvalidStart {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Offset(offset) => write!(f, "the offset is {offset}, but must not be negative"),
+            Self::Timestamp(time) => write!(
+                f,
+                "the time is {time}, but must not be negative; for the ends of the log use \
+                 Start::Earliest or Start::Latest"
+            ),
+        }
+    }
+}
+
+impl std::error::Error for InvalidStart {}
+
+impl Start {
+    /// Refuses negative offsets and times.
+    ///
+    /// # Errors
+    /// What is wrong with the start.
+    pub const fn check(self) -> Result<(), InvalidStart> {
+        match self {
+            Self::Offset(offset @ ..0) => Err(InvalidStart::Offset(offset)),
+            Self::Timestamp(time @ ..0) => Err(InvalidStart::Timestamp(time)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The offset, where it need not be looked up.
+    #[must_use]
+    pub const fn offset(self) -> Option<i64> {
+        match self {
+            Self::Offset(offset) => Some(offset),
+            _ => None,
+        }
+    }
+}
+
+/// What to do when a position is outside the log (`auto.offset.reset`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reset {
+    /// Go on at the first offset.
+    Earliest,
+    /// Go on at the end.
+    #[default]
+    Latest,
+    /// Tell the application, which then seeks.
+    None,
+}
+
+/// A partition's place in the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Slot(pub u32);
+
+/// One partition of a fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The partition.
+    pub slot: Slot,
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its number.
+    pub partition: i32,
+    /// Comes back with the answer.
+    pub incarnation: u32,
+    /// The offset to fetch from.
+    pub offset: i64,
+    /// The leader epoch as this client knows it, for fencing (KIP-320).
+    pub leader_epoch: i32,
+}
+
+/// A fetch to be made now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Fetch {
+    /// The broker to ask: the leader of all of these, or the replica that the leader named.
+    pub broker: i32,
+    /// From where to fetch what, in order: byte limits are used up from the front.
+    pub partitions: Vec<Wanted>,
+}
+
+/// Offsets to be looked up now, in one ListOffsets request.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Lookups {
+    /// The broker that leads all of these.
+    pub broker: i32,
+    /// What to look up.
+    pub lookups: Vec<Lookup>,
+}
+
+/// One offset to be looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lookup {
+    /// The partition.
+    pub slot: Slot,
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its number.
+    pub partition: i32,
+    /// Comes back with the answer.
+    pub incarnation: u32,
+    /// What is looked for.
+    pub start: Start,
+}
+
+/// What a fetch brought for one partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fetched {
+    /// Batches up to, but not including, this offset. Equal to the position, it is no news.
+    UpTo(i64),
+    /// Nothing: the answer leaves the partition out.
+    Missing,
+    /// Nothing: the leader names a replica to read from (KIP-392).
+    Replica(i32),
+    /// The broker refused.
+    Error(ErrorCode),
+}
+
+/// What the application must hear of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The topic.
+    pub topic: Arc<str>,
+    /// The partition.
+    pub partition: i32,
+    /// The incarnation it was about.
+    pub incarnation: u32,
+    /// What the broker said.
+    pub error: ErrorCode,
+    /// The position it was about.
+    pub offset: i64,
+    /// Nothing is fetched until the application seeks.
+    pub lost: bool,
+}
+
+/// What is known of brokers and leaders now.
+pub trait Leaders {
+    /// The leader of a partition, and its epoch.
+    fn leader(&self, topic: &Arc<str>, partition: i32) -> Option<(i32, i32)>;
+    /// Whether the address of a broker is known.
+    fn knows(&self, broker: i32) -> bool;
+}
+
+impl Leaders for Topology {
+    fn leader(&self, topic: &Arc<str>, partition: i32) -> Option<(i32, i32)> {
+        Self::leader(self, topic, partition)
+    }
+
+    fn knows(&self, broker: i32) -> bool {
+        self.brokers.contains_key(&broker)
+    }
+}
+
+/// How a fetcher behaves.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// `auto.offset.reset`
+    pub reset: Reset,
+    /// `retry.backoff.ms` and `retry.backoff.max.ms`
+    pub backoff: Backoff,
+    /// How long a replica that the leader named is read from before the leader is asked again:
+    /// `metadata.max.age.ms`, as in the Java client.
+    pub replica_lease: Duration,
+}

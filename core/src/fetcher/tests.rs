@@ -1,0 +1,326 @@
+//! Scripts of a fetcher and its brokers.
+
+use std::time::Duration;
+
+use super::*;
+use crate::backoff::Backoff;
+
+const LEASE: Duration = Duration::from_secs(300);
+
+/// Broker 1 leads all, and these brokers are known.
+struct Known(&'static [i32]);
+
+impl Leaders for Known {
+    fn leader(&self, _: &Arc<str>, _: i32) -> Option<(i32, i32)> {
+        self.0.first().map(|broker| (*broker, 0))
+    }
+
+    fn knows(&self, broker: i32) -> bool {
+        self.0.contains(&broker)
+    }
+}
+
+fn fetcher(reset: Reset) -> Fetcher {
+    let settings = Settings {
+        reset,
+        backoff: Backoff::RETRY,
+        replica_lease: LEASE,
+    };
+    Fetcher::new(settings, 1)
+}
+
+fn look_up(f: &mut Fetcher, now: Instant) -> Option<Lookup> {
+    let mut lookups = f.poll_lookups(now, &Known(&[1, 2]))?.lookups;
+    assert_eq!(lookups.len(), 1);
+    f.handle_lookups_done(1);
+    lookups.pop()
+}
+
+fn one(reset: Reset, start: Start) -> (Fetcher, Slot) {
+    let mut f = fetcher(reset);
+    let slot = f.handle_assigned("t".into(), 0, start, 0);
+    (f, slot)
+}
+
+fn poll(f: &mut Fetcher, now: Instant) -> Option<Fetch> {
+    f.poll_fetch(now, &Known(&[1, 2]))
+}
+
+fn answer(f: &mut Fetcher, now: Instant, fetch: &Fetch, fetched: Fetched) -> bool {
+    f.handle_fetch_done(fetch.broker);
+    f.handle_fetched(now, fetch.broker, &fetch.partitions[0], fetched)
+}
+
+#[test]
+fn a_broker_has_one_fetch_at_a_time_and_the_next_goes_on_behind_it() {
+    let now = Instant::now();
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let first = poll(&mut f, now).expect("it is ready");
+    assert_eq!((first.broker, first.partitions[0].offset), (1, 5));
+    assert_eq!(poll(&mut f, now), None);
+    assert!(answer(&mut f, now, &first, Fetched::UpTo(9)));
+    assert_eq!(
+        poll(&mut f, now).expect("it goes on").partitions[0].offset,
+        9
+    );
+}
+
+#[test]
+fn what_was_on_its_way_before_a_seek_is_dropped() {
+    let now = Instant::now();
+    let (mut f, slot) = one(Reset::None, Start::Offset(5));
+    let first = poll(&mut f, now).expect("it is ready");
+    f.handle_seek(slot, Start::Offset(0), 1);
+    assert!(!answer(&mut f, now, &first, Fetched::UpTo(9)));
+    assert_eq!(poll(&mut f, now).expect("anew").partitions[0].offset, 0);
+}
+
+#[test]
+fn a_seek_outranks_a_lookup_on_its_way() {
+    let now = Instant::now();
+    let (mut f, slot) = one(Reset::None, Start::Latest);
+    let lookup = look_up(&mut f, now).expect("it is unplaced");
+    f.handle_seek(slot, Start::Offset(3), 1);
+    f.handle_looked_up(now, &lookup, Ok(100));
+    assert_eq!(poll(&mut f, now).expect("placed").partitions[0].offset, 3);
+}
+
+#[test]
+fn out_of_range_follows_the_reset_policy_and_is_never_silent_without_one() {
+    let now = Instant::now();
+    let error = ErrorCode::OFFSET_OUT_OF_RANGE;
+    let (mut f, _) = one(Reset::Earliest, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    answer(&mut f, now, &fetch, Fetched::Error(error));
+    assert_eq!(
+        look_up(&mut f, now).expect("to be placed").start,
+        Start::Earliest
+    );
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    answer(&mut f, now, &fetch, Fetched::Error(error));
+    assert_eq!(f.poll_problem().expect("told").offset, 5);
+    assert_eq!(poll(&mut f, now), None);
+}
+
+#[test]
+fn a_partition_that_an_answer_leaves_out_is_fetched_again_later() {
+    let now = Instant::now();
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    assert!(!answer(&mut f, now, &fetch, Fetched::Missing));
+    assert_eq!(poll(&mut f, now), None);
+    let later = f.poll_timeout().expect("it waits");
+    assert_eq!(poll(&mut f, later).expect("again").partitions[0].offset, 5);
+}
+
+#[test]
+fn a_topic_that_was_made_anew_is_not_read_from_the_old_offset() {
+    let now = Instant::now();
+    let (mut f, slot) = one(Reset::Earliest, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    f.handle_recreated(slot);
+    assert!(!answer(&mut f, now, &fetch, Fetched::UpTo(9)));
+    let problem = f.poll_problem().expect("told");
+    assert_eq!(
+        (problem.error, problem.offset),
+        (ErrorCode::UNKNOWN_TOPIC_ID, 5)
+    );
+    assert_eq!(poll(&mut f, now), None);
+    f.handle_seek(slot, Start::Offset(0), 1);
+    assert_eq!(poll(&mut f, now).expect("sought").partitions[0].offset, 0);
+}
+
+#[test]
+fn a_lost_fetch_is_made_again_after_a_while() {
+    let now = Instant::now();
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    f.handle_fetch_lost(now, &fetch, true);
+    assert_eq!(f.poll_stale().as_deref(), Some("t"));
+    assert_eq!(poll(&mut f, now), None);
+    let later = f.poll_timeout().expect("it waits");
+    assert_eq!(poll(&mut f, later).expect("again").partitions[0].offset, 5);
+}
+
+/// Byte limits are used up from the front: the partitions that got nothing come first next time.
+#[test]
+fn partitions_that_got_nothing_come_first_in_the_next_fetch() {
+    let now = Instant::now();
+    let mut f = fetcher(Reset::None);
+    for (topic, n) in [("a", 0), ("a", 1), ("z", 0)] {
+        f.handle_assigned(topic.into(), n, Start::Offset(0), 0);
+    }
+    let mut firsts = Vec::new();
+    for _ in 0..4 {
+        let fetch = poll(&mut f, now).expect("ready");
+        let first = fetch.partitions[0].clone();
+        firsts.push((first.topic.to_string(), first.partition));
+        f.handle_fetch_done(1);
+        for wanted in &fetch.partitions[1..] {
+            f.handle_fetched(now, 1, wanted, Fetched::UpTo(wanted.offset));
+        }
+        f.handle_fetched(now, 1, &first, Fetched::UpTo(first.offset + 1));
+    }
+    let expected = [("a", 0), ("a", 1), ("z", 0), ("a", 0)];
+    assert_eq!(firsts, expected.map(|(topic, n)| (topic.to_owned(), n)));
+}
+
+#[test]
+fn all_positions_of_a_leader_are_looked_up_in_one_request() {
+    let now = Instant::now();
+    let mut f = fetcher(Reset::None);
+    for n in 0..100 {
+        f.handle_assigned("t".into(), n, Start::Earliest, 0);
+    }
+    let all = f.poll_lookups(now, &Known(&[1])).expect("to be placed");
+    assert_eq!((all.broker, all.lookups.len()), (1, 100));
+    // What comes while it is out waits for it.
+    f.handle_assigned("t".into(), 100, Start::Earliest, 0);
+    assert_eq!(f.poll_lookups(now, &Known(&[1])), None);
+    f.handle_lookups_done(1);
+    assert_eq!(
+        f.poll_lookups(now, &Known(&[1]))
+            .expect("one")
+            .lookups
+            .len(),
+        1
+    );
+}
+
+/// A broker that says so again and again is not asked as fast as it answers.
+#[test]
+fn a_reset_that_leads_nowhere_is_repeated_only_after_a_while() {
+    let now = Instant::now();
+    let error = Fetched::Error(ErrorCode::OFFSET_OUT_OF_RANGE);
+    let (mut f, _) = one(Reset::Earliest, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    answer(&mut f, now, &fetch, error);
+    let lookup = look_up(&mut f, now).expect("the first is made at once");
+    f.handle_looked_up(now, &lookup, Ok(0));
+    let fetch = poll(&mut f, now).expect("placed");
+    answer(&mut f, now, &fetch, error);
+    assert_eq!(look_up(&mut f, now), None);
+    let later = f.poll_timeout().expect("it waits");
+    assert!(look_up(&mut f, later).is_some());
+}
+
+#[test]
+fn a_seek_ends_the_wait_of_the_old_position() {
+    let now = Instant::now();
+    let (mut f, slot) = one(Reset::None, Start::Offset(5));
+    f.handle_no_progress(now, slot);
+    assert_eq!(poll(&mut f, now), None);
+    f.handle_seek(slot, Start::Offset(0), 1);
+    assert_eq!(f.poll_timeout(), None);
+    assert_eq!(poll(&mut f, now).expect("at once").partitions[0].offset, 0);
+}
+
+#[test]
+fn a_missing_leader_is_looked_for() {
+    let now = Instant::now();
+    for start in [Start::Offset(5), Start::Latest] {
+        let (mut f, _) = one(Reset::None, start);
+        assert_eq!(f.poll_fetch(now, &Known(&[])), None);
+        assert_eq!(f.poll_lookups(now, &Known(&[])), None);
+        assert_eq!(f.poll_stale().as_deref(), Some("t"), "{start:?}");
+        assert!(f.poll_timeout().is_some());
+    }
+}
+
+#[test]
+fn a_throttled_broker_is_left_alone_until_the_pause_is_over() {
+    let now = Instant::now();
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let until = now + Duration::from_secs(1);
+    f.handle_throttle(1, until);
+    assert_eq!(poll(&mut f, now), None);
+    assert_eq!(f.poll_timeout(), Some(until));
+    assert!(poll(&mut f, until).is_some());
+    assert_eq!(f.poll_timeout(), None);
+}
+
+#[test]
+fn the_replica_that_the_leader_names_is_read_until_its_lease_ends() {
+    let now = Instant::now();
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    assert!(!answer(&mut f, now, &fetch, Fetched::Replica(2)));
+    let fetch = poll(&mut f, now).expect("at once");
+    assert_eq!((fetch.broker, fetch.partitions[0].offset), (2, 5));
+    assert!(answer(&mut f, now, &fetch, Fetched::UpTo(6)));
+    assert_eq!(poll(&mut f, now).map(|f| f.broker), Some(2));
+    f.handle_fetch_done(2);
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    answer(&mut f, now, &fetch, Fetched::Replica(2));
+    assert_eq!(poll(&mut f, now + LEASE).map(|f| f.broker), Some(1));
+}
+
+#[test]
+fn a_replica_that_fails_sends_its_partitions_back_to_the_leader() {
+    let now = Instant::now();
+    for error in [
+        ErrorCode::OFFSET_OUT_OF_RANGE,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ErrorCode::TOPIC_AUTHORIZATION_FAILED,
+    ] {
+        let (mut f, _) = one(Reset::None, Start::Offset(5));
+        let fetch = poll(&mut f, now).expect("ready");
+        answer(&mut f, now, &fetch, Fetched::Replica(2));
+        let fetch = poll(&mut f, now).expect("at once");
+        answer(&mut f, now, &fetch, Fetched::Error(error));
+        assert_eq!(f.poll_problem(), None, "the leader decides");
+        let later = f.poll_timeout().expect("it waits");
+        let fetch = poll(&mut f, later).expect("again");
+        assert_eq!((fetch.broker, fetch.partitions[0].offset), (1, 5));
+    }
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    answer(&mut f, now, &fetch, Fetched::Replica(2));
+    let fetch = poll(&mut f, now).expect("at once");
+    f.handle_fetch_lost(now, &fetch, false);
+    assert_eq!(poll(&mut f, now).map(|f| f.broker), Some(1));
+}
+
+#[test]
+fn brokers_that_name_each_other_are_asked_only_so_often() {
+    for named in [2, 9] {
+        let mut now = Instant::now();
+        let began = now;
+        let (mut f, _) = one(Reset::None, Start::Offset(5));
+        let mut asked = 0;
+        while now < began + Duration::from_secs(10) {
+            if let Some(fetch) = poll(&mut f, now) {
+                asked += 1;
+                let other = if fetch.broker == 1 { named } else { 1 };
+                answer(&mut f, now, &fetch, Fetched::Replica(other));
+            } else {
+                now = f.poll_timeout().expect("it waits");
+            }
+        }
+        assert!(asked < 100, "{asked} fetches in ten seconds");
+    }
+}
+
+#[test]
+fn retriable_errors_look_for_the_leader_and_others_are_told() {
+    let now = Instant::now();
+    let (mut f, _) = one(Reset::None, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    answer(
+        &mut f,
+        now,
+        &fetch,
+        Fetched::Error(ErrorCode::NOT_LEADER_OR_FOLLOWER),
+    );
+    assert!(f.poll_problem().is_none() && f.poll_stale().is_some());
+    let fetch = poll(&mut f, now + Duration::from_secs(2)).expect("again");
+    answer(
+        &mut f,
+        now,
+        &fetch,
+        Fetched::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
+    );
+    assert!(f.poll_problem().is_some());
+}
