@@ -118,7 +118,7 @@ impl ClientBuilder {
     /// | `allow.auto.create.topics` | false |
     ///
     /// # Errors
-    /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the
+    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these, [`Config`](crate::ErrorKind::Config) when the
     /// value is malformed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let s = &mut self.settings;

@@ -64,7 +64,7 @@ impl ConsumerBuilder {
     /// fetch of `fetch.max.bytes` per broker.
     ///
     /// # Errors
-    /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the
+    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these, [`Config`](crate::ErrorKind::Config) when the
     /// value is malformed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         self.settings.set(name, value)
