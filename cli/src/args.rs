@@ -17,7 +17,9 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 /// Talk to Apache Kafka: make topics, produce, consume, watch a demo, or look into its bytes.
 ///
 /// Data goes to standard output, everything else to standard error. The exit code is 0 when all is
-/// well, 1 when something failed, 2 when the command was wrong, and 130 when Ctrl-C cut it short.
+/// well, 1 when something failed, 2 when the command was wrong, and 128 and the number of
+/// the signal that cut it short: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP. A second signal ends
+/// it at once.
 #[derive(Debug, Parser)]
 #[command(name = "ottla", version, disable_help_subcommand = true)]
 pub(crate) struct Args {
@@ -78,7 +80,8 @@ pub(crate) struct Connection {
     #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = property)]
     pub(crate) properties: Vec<Property>,
 
-    /// Say on standard error what the client does; twice for more
+    /// Say on standard error what the client does (INFO), twice for more (DEBUG), three times for all.
+    /// The environment variable RUST_LOG, such as ottla=debug, decides instead where it is set
     #[arg(short, long, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -174,9 +177,19 @@ pub(crate) struct Produce {
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(0..))]
     pub(crate) partition: Option<i32>,
 
-    /// A header of every record; without an equals sign its value is null; may be repeated
+    /// A header of every record; may be repeated
     #[arg(short = 'H', long, value_name = "NAME=VALUE", value_parser = header)]
     pub(crate) header: Vec<HeaderArg>,
+
+    /// A header of every record with a null value, behind those of -H; may be repeated
+    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) null_header: Vec<String>,
+
+    /// Read each line as a JSON object, as `consume -J` prints it: key, value, headers, ts and
+    /// partition, with bytes that are not UTF-8 in key_base64 and value_base64. The topic and offset
+    /// in it are passed over, and -p decides where it is given
+    #[arg(short = 'J', long, conflicts_with_all = ["key_delimiter", "null"])]
+    pub(crate) json: bool,
 
     /// Write an empty value as null, which compaction reads as a deletion, and an empty key as none
     #[arg(short = 'Z', long)]
@@ -249,7 +262,7 @@ pub(crate) struct Property {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HeaderArg {
     pub(crate) name: String,
-    pub(crate) value: Option<String>,
+    pub(crate) value: String,
 }
 
 fn property(text: &str) -> Result<Property, String> {
@@ -263,15 +276,13 @@ fn property(text: &str) -> Result<Property, String> {
 }
 
 fn header(text: &str) -> Result<HeaderArg, String> {
-    let (name, value) = match text.split_once('=') {
-        Some((name, value)) => (name, Some(value.to_owned())),
-        None => (text, None),
-    };
-    if name.is_empty() {
-        return Err("a header has a name".to_owned());
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok(HeaderArg {
+            name: name.to_owned(),
+            value: value.to_owned(),
+        }),
+        _ => Err("give NAME=VALUE; for a null value use --null-header NAME".to_owned()),
     }
-    let name = name.to_owned();
-    Ok(HeaderArg { name, value })
 }
 
 /// `500ms`, `5s` or `2m`.
@@ -384,9 +395,9 @@ mod tests {
     }
 
     #[test]
-    fn a_header_without_an_equals_sign_is_null() {
-        assert_eq!(header("a=").map(|h| h.value), Ok(Some(String::new())));
-        assert_eq!(header("a").map(|h| h.value), Ok(None));
+    fn a_header_without_an_equals_sign_is_refused() {
+        assert_eq!(header("a=").map(|h| h.value), Ok(String::new()));
+        assert!(header("a").is_err() && header("a:b").is_err());
         assert!(header("=b").is_err());
     }
 

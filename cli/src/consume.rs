@@ -8,7 +8,7 @@ use tokio::{select, time::timeout};
 use crate::{
     args::Consume,
     failure::{Failure, note},
-    interrupt::interrupted,
+    interrupt::Signals,
     json,
     output::Output,
     row::Row,
@@ -18,10 +18,11 @@ use crate::{
 
 /// `consume`
 pub(crate) async fn run(args: &Consume) -> Result<(), Failure> {
+    let mut signals = Signals::listen();
     let mut out = Output::stdout();
     let done = select! {
         done = consume(args, &mut out) => done,
-        () = interrupted() => Ok(()),
+        _ = signals.first() => Ok(()),
     };
     out.finish(done)
 }

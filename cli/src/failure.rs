@@ -7,6 +7,8 @@ use std::{
 
 use ottla::ErrorKind;
 
+use crate::interrupt::Signal;
+
 /// Why a command ended before it was done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
@@ -16,16 +18,14 @@ pub(crate) enum Failure {
     Failed(String),
     /// Something failed, and standard error says what already.
     Told,
-    /// Whoever reads standard output has had enough.
+    /// The reader of standard output has closed it.
     OutputClosed,
-    /// Ctrl-C came before all was done.
-    Interrupted,
+    /// A signal came before all was done.
+    Interrupted(Signal),
 }
 
 const FAILED: u8 = 1;
 const USAGE: u8 = 2;
-/// 128 and the number of SIGINT, as shells count.
-pub(crate) const INTERRUPTED: u8 = 130;
 
 impl Failure {
     /// What writing to standard output came to.
@@ -49,7 +49,7 @@ impl Failure {
             }
             Self::Told => ExitCode::from(FAILED),
             Self::OutputClosed => ExitCode::SUCCESS,
-            Self::Interrupted => ExitCode::from(INTERRUPTED),
+            Self::Interrupted(signal) => ExitCode::from(signal.exit_code()),
         }
     }
 }

@@ -17,8 +17,10 @@ mod failure;
 mod format;
 mod interrupt;
 mod json;
+mod json_record;
 mod lines;
 mod output;
+mod patient;
 mod produce;
 mod row;
 mod session;
@@ -26,13 +28,21 @@ mod span;
 mod topic;
 mod wire;
 
-use std::process::ExitCode;
+use std::{env, process::ExitCode};
 
 use clap::Parser;
-use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::{
+    Layer,
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt,
+    util::SubscriberInitExt,
+};
 
 use args::{Args, Command, TopicCommand};
 use failure::Failure;
+
+/// Which events are shown, as `target=level,..`.
+const LOG: &str = "RUST_LOG";
 
 fn main() -> ExitCode {
     let args = match Args::try_parse() {
@@ -65,16 +75,25 @@ async fn run(command: &Command) -> Result<(), Failure> {
     }
 }
 
-/// Shows the client's own events on standard error.
+/// Shows the client's own events on standard error. `RUST_LOG` decides where it is set.
 fn trace(verbose: u8) {
     let level = match verbose {
         0 => LevelFilter::WARN,
-        1 => LevelFilter::DEBUG,
+        1 => LevelFilter::INFO,
+        2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
-    tracing_subscriber::fmt()
-        .with_max_level(level)
+    let targets = match env::var(LOG) {
+        Ok(text) if !text.is_empty() => text.parse().unwrap_or_else(|error| {
+            failure::note(format_args!("{LOG} is {text:?}, which is ignored: {error}"));
+            Targets::new().with_default(level)
+        }),
+        _ => Targets::new().with_default(level),
+    };
+    let events = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(false)
+        .with_ansi(false);
+    tracing_subscriber::registry()
+        .with(events.with_filter(targets))
         .init();
 }

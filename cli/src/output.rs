@@ -2,24 +2,24 @@
 
 use std::io::{self, BufWriter, Stdout, Write};
 
-use crate::failure::Failure;
+use crate::{failure::Failure, patient::Patient};
 
 const BUFFER: usize = 64 << 10;
 
 /// Standard output behind a buffer. What is left in it is written by [`finish`](Self::finish), or
 /// not at all.
 #[derive(Debug)]
-pub(crate) struct Output(BufWriter<Stdout>);
+pub(crate) struct Output(BufWriter<Patient<Stdout>>);
 
 impl Output {
     pub(crate) fn stdout() -> Self {
-        Self(BufWriter::with_capacity(BUFFER, io::stdout()))
+        Self(BufWriter::with_capacity(BUFFER, Patient(io::stdout())))
     }
 
     /// Lets `write` write.
     pub(crate) fn put(
         &mut self,
-        write: impl FnOnce(&mut BufWriter<Stdout>) -> io::Result<()>,
+        write: impl FnOnce(&mut BufWriter<Patient<Stdout>>) -> io::Result<()>,
     ) -> Result<(), Failure> {
         write(&mut self.0).map_err(Failure::output)
     }

@@ -20,7 +20,7 @@ use tokio::select;
 use crate::{
     args::Demo,
     failure::{Failure, note},
-    interrupt::interrupted,
+    interrupt::Signals,
     output::Output,
     session::Session,
     topic::{NewTopic, make, remove},
@@ -79,9 +79,10 @@ async fn run_at(
     };
     let topics = [topic("orders", 6), topic("enriched", 3)];
     let mut made = Vec::new();
+    let mut signals = Signals::listen();
     let done = select! {
         done = run_in(&session, &topics, &mut made, report) => done,
-        () = interrupted() => Err(Failure::Interrupted),
+        signal = signals.first() => Err(Failure::Interrupted(signal)),
     };
     let cleaned = delete(&session, &made).await;
     done.and(cleaned)

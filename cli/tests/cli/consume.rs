@@ -212,3 +212,28 @@ async fn a_reader_that_leaves_ends_it_quietly() {
     let ran = finish(consuming, b"").await;
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
 }
+
+/// The pipe is full and nobody reads it: the first Ctrl-C cannot end the write.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_second_ctrl_c_ends_a_command_that_is_stuck_in_a_write() {
+    let cluster = cluster(&["t"]).await;
+    let input: String = (0..10_000).map(|n| format!("{n:0>100}\n")).collect();
+    on(&cluster, "produce t", input.as_bytes()).await.printed();
+    let mut consuming = begin(&cluster, "consume t");
+    let mut stdout = consuming.stdout.take().expect("it is a pipe");
+    stdout.read_exact(&mut [0; 100]).await.expect("it prints");
+    interrupt(&consuming).await;
+    let ended = async {
+        loop {
+            if let Some(status) = consuming.try_wait().expect("it is ours") {
+                return status;
+            }
+            interrupt(&consuming).await;
+        }
+    };
+    let status = tokio::time::timeout(std::time::Duration::from_secs(60), ended).await;
+    let code = status.expect("it ends").code();
+    assert!(matches!(code, Some(0 | 130)), "{code:?}");
+    drop(stdout);
+}

@@ -1,25 +1,28 @@
 //! `produce`, seen from the other end by `consume`.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, sync::Mutex};
 
-use ottla::protocol::records::{BatchHeader, Compression};
-use ottla_broker::Cluster;
-use tokio::io::AsyncWriteExt;
+use ottla::protocol::{
+    messages::ApiKey,
+    records::{BatchHeader, Compression},
+};
+use ottla_broker::{Action, Cluster};
+use tokio::{io::AsyncWriteExt, sync::oneshot};
 
-use crate::support::{begin, cluster, command, finish, interrupt, on};
+use crate::support::{begin, cluster, command, finish, interrupt, on, ottla, signal};
 
 #[tokio::test]
 async fn keys_headers_nulls_and_bytes_come_out_as_they_went_in() {
     let cluster = cluster(&["t"]).await;
     let produced = on(
         &cluster,
-        r"produce t -K \x00 -Z -H a=1=2 -H a -H b=",
+        r"produce t -K \x00 -Z -H a=1=2 -H b= --null-header a",
         b"k\xff\x00v\xfe\x00w\n\x00only a value\nonly a key\x00\n",
     );
     assert_eq!(produced.await.printed(), "");
     let format = r"%o:%K:%k:%V:%v:%H%h{:%k=%V=%v}\x00";
     let consumed = on(&cluster, &format!("consume t -e -f {format}"), b"").await;
-    let headers = b":3:a=3=1=2:a=-1=:b=0=\x00";
+    let headers = b":3:a=3=1=2:b=0=:a=-1=\x00";
     let lines = [
         &b"0:2:k\xff:4:v\xfe\x00w"[..],
         b"1:-1::12:only a value",
@@ -91,8 +94,13 @@ async fn records_go_to_the_partition_that_is_asked_for() {
     on(&cluster, "produce t -p 2", b"a\nb\n").await.printed();
     let consumed = on(&cluster, r"consume t -e -f %p-%o\n", b"").await;
     assert_eq!(consumed.printed(), "2-0\n2-1\n");
-    let ran = on(&cluster, "produce t -p 3", b"a\n").await;
-    assert!(ran.message(1).contains("line 1: sending to t-3"), "{ran:?}");
+    // The input stays open: the partition is looked for before a line is read.
+    let mut producing = begin(&cluster, "produce t -p 3 --timeout 3s");
+    let keyboard = producing.stdin.take();
+    let ran = finish(producing, b"").await;
+    let refused = "t-3: there is no such partition; the topic has 3";
+    assert!(ran.message(1).contains(refused), "{ran:?}");
+    drop(keyboard);
 }
 
 #[tokio::test]
@@ -149,8 +157,123 @@ async fn ctrl_c_writes_what_was_typed_and_says_that_it_was_cut_short() {
     );
     interrupt(&producing).await;
     let ran = finish(producing, b"").await;
-    assert_eq!((ran.code, ran.stderr.as_str()), (Some(130), ""));
+    let told = "ottla: SIGINT: 1 record written\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(130), told));
     drop(keyboard);
+}
+
+/// A supervisor ends a process by SIGTERM, a closed terminal by SIGHUP.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_signal_writes_what_lingers_and_says_how_many_were_written() {
+    for (name, code) in [("TERM", 143), ("HUP", 129)] {
+        let cluster = cluster(&["t"]).await;
+        // Full batches leave at once, the last one lingers.
+        let (taken, taking) = oneshot::channel();
+        let taken = Mutex::new(Some(taken));
+        cluster.control(move |request| {
+            if request.api_key == ApiKey::Produce {
+                let taken = taken.lock().expect("no thread panics").take();
+                taken.and_then(|taken| taken.send(()).ok());
+            }
+            Action::Pass
+        });
+        let produce = "produce t -X linger.ms=20000 -X batch.size=2000";
+        let mut producing = begin(&cluster, produce);
+        let mut keyboard = producing.stdin.take().expect("it is a pipe");
+        let input = "a line of a few words\n".repeat(201);
+        let typed = keyboard.write_all(input.as_bytes()).await;
+        typed.expect("it reads");
+        taking.await.expect("the first batch is sent");
+        signal(&producing, &format!("-{name}")).await;
+        let ran = finish(producing, b"").await;
+        let consumed = on(&cluster, "consume t -e", b"").await;
+        let written = consumed.printed().lines().count();
+        let told = format!("ottla: SIG{name}: {written} records written\n");
+        assert_eq!((ran.code, ran.stderr), (Some(code), told));
+        assert!(written > 0);
+        drop(keyboard);
+    }
+}
+
+#[tokio::test]
+async fn a_header_without_a_value_is_refused() {
+    let ran = ottla("produce t -H a:b -b localhost:1").await;
+    assert!(ran.message(2).contains("give NAME=VALUE"), "{ran:?}");
+    let cluster = cluster(&["t"]).await;
+    let produce = "produce t -H a=b --null-header n";
+    on(&cluster, produce, b"x\n").await.printed();
+    let ran = on(&cluster, "consume t -e -J", b"").await;
+    let headers = r#""headers":[{"key":"a","value":"b"},{"key":"n","value":null}]"#;
+    assert!(ran.printed().contains(headers), "{ran:?}");
+}
+
+#[tokio::test]
+async fn what_consume_prints_as_json_is_what_produce_reads() {
+    let cluster = cluster(&["a", "b"]).await;
+    let lines = concat!(
+        r#"{"ts":1234,"key":"k","value":"v","headers":[{"key":"h","value":"1"},{"key":"h","value":null}]}"#,
+        "\n",
+        r#"{"partition":0,"ts":5,"key_base64":"/w==","value":null,"headers":[]}"#,
+        "\n",
+        r#"{"ts":6,"key":null,"value_base64":"gIA=","headers":[{"key_base64":"/g==","value_base64":"/Q=="}]}"#,
+        "\n",
+        r#"{"ts":7,"value":"","headers":[]}"#,
+        "\n",
+    );
+    on(&cluster, "produce a -J", lines.as_bytes())
+        .await
+        .printed();
+    let first = on(&cluster, "consume a -e -J", b"").await;
+    on(&cluster, "produce b -J", &first.stdout).await.printed();
+    let second = on(&cluster, "consume b -e -J", b"").await;
+    let renamed = first.printed().replace(r#""topic":"a""#, r#""topic":"b""#);
+    assert_eq!(second.printed(), renamed);
+    assert_eq!(renamed.lines().count(), 4);
+    assert!(
+        renamed.contains(r#""ts":1234,"key":"k","value":"v""#),
+        "{renamed}"
+    );
+    assert!(
+        renamed.contains(r#""key_base64":"/w==","value":null"#),
+        "{renamed}"
+    );
+    let ran = on(
+        &cluster,
+        "produce a -J",
+        b"{\"value\":\"x\"}\n{\"valeu\":1}\n",
+    )
+    .await;
+    assert!(
+        ran.message(1).contains("line 2: unknown field \"valeu\""),
+        "{ran:?}"
+    );
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn input_that_does_not_block_is_waited_for() {
+    use std::os::{fd::OwnedFd, unix::net::UnixStream};
+    let cluster = cluster(&["t"]).await;
+    let (input, keyboard) = UnixStream::pair().expect("there are sockets");
+    input.set_nonblocking(true).expect("it can be set");
+    keyboard.set_nonblocking(true).expect("it can be set");
+    let mut command = command("produce t");
+    command.args(["-b", &cluster.bootstrap()]);
+    command.stdin(OwnedFd::from(input));
+    let producing = command.spawn().expect("the command starts");
+    drop(command);
+    let mut keyboard = tokio::net::UnixStream::from_std(keyboard).expect("it is a socket");
+    keyboard.write_all(b"first\n").await.expect("it reads");
+    let first = on(&cluster, "consume t -n 1", b"").await;
+    assert_eq!(first.printed(), "first\n");
+    keyboard.write_all(b"second\n").await.expect("it reads");
+    drop(keyboard);
+    finish(producing, b"").await.printed();
+    assert_eq!(
+        on(&cluster, "consume t -e", b"").await.printed(),
+        "first\nsecond\n"
+    );
 }
 
 #[tokio::test]

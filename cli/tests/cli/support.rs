@@ -95,8 +95,13 @@ pub(crate) async fn on(cluster: &Cluster, args: &str, input: &[u8]) -> Ran {
 
 /// Presses Ctrl-C.
 pub(crate) async fn interrupt(child: &Child) {
+    signal(child, "-INT").await;
+}
+
+/// Sends a signal.
+pub(crate) async fn signal(child: &Child, name: &str) {
     let pid = child.id().expect("it runs").to_string();
-    let status = Command::new("kill").args(["-INT", &pid]).status().await;
+    let status = Command::new("kill").args([name, &pid]).status().await;
     assert!(status.expect("there is a kill command").success());
 }
 

@@ -348,9 +348,13 @@ async fn a_segment_is_printed_batch_by_batch() {
     let cluster = cluster(&["t"]).await;
     let alike = "y".repeat(100);
     let input = [b"k:a\x01\xff\nk:", alike.as_bytes()].concat();
-    on(&cluster, "produce t -z lz4 -K : -H h=1 -H n", &input)
-        .await
-        .printed();
+    on(
+        &cluster,
+        "produce t -z lz4 -K : -H h=1 --null-header n",
+        &input,
+    )
+    .await
+    .printed();
     let long = "x".repeat(101);
     on(&cluster, "produce t", long.as_bytes()).await.printed();
     let segment = cluster.batches("t", 0).concat();
