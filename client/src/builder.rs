@@ -12,30 +12,10 @@ use crate::{
     client::Client,
     error::{Error, Result},
     metadata::Metadata,
-    net::{
-        connect::{Connect, Tcp},
-        link::{Address, Dialer},
-        pool::Brokers,
-    },
+    net::{address::Address, connect::Connect, dial::Tcp, dialer::Dialer, pool::Brokers},
     seeds::Seeds,
-    settings::{self, boolean, bounded, millis, number},
+    settings::{self, Settings, boolean, bounded, millis, number},
 };
-
-/// The settings of a client; see [`ClientBuilder`].
-#[derive(Debug, Clone)]
-pub(crate) struct Settings {
-    pub(crate) client_id: Option<Arc<str>>,
-    pub(crate) request_timeout: Duration,
-    pub(crate) api_timeout: Duration,
-    pub(crate) setup_timeout: Duration,
-    pub(crate) reconnect_backoff: Backoff,
-    pub(crate) retry_backoff: Backoff,
-    pub(crate) metadata_max_age: Duration,
-    pub(crate) metadata_max_idle: Duration,
-    pub(crate) max_frame: usize,
-    pub(crate) auto_create: bool,
-    pub(crate) seeds: Seeds,
-}
 
 /// Collects settings and connects.
 #[must_use = "a builder does nothing until it connects"]
@@ -43,6 +23,14 @@ pub struct ClientBuilder {
     bootstrap: String,
     settings: Settings,
     connect: Arc<dyn Connect>,
+}
+
+impl Client {
+    /// A client of the cluster that these servers belong to: `host:port`, several separated by
+    /// commas (`bootstrap.servers`).
+    pub fn builder(bootstrap: impl Into<String>) -> ClientBuilder {
+        ClientBuilder::new(bootstrap.into())
+    }
 }
 
 impl ClientBuilder {
@@ -54,6 +42,7 @@ impl ClientBuilder {
                 request_timeout: Duration::from_secs(30),
                 api_timeout: Duration::from_secs(60),
                 setup_timeout: Duration::from_secs(10),
+                connections_max_idle: Duration::from_secs(540),
                 reconnect_backoff: Backoff::RECONNECT,
                 retry_backoff: Backoff::RETRY,
                 metadata_max_age: Duration::from_secs(300),
@@ -110,6 +99,7 @@ impl ClientBuilder {
     /// | `request.timeout.ms` | 30000 |
     /// | `default.api.timeout.ms` | 60000 |
     /// | `socket.connection.setup.timeout.ms` | 10000 |
+    /// | `connections.max.idle.ms` | 540000; brokers close connections that are idle for 600000 |
     /// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1000 |
     /// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1000 |
     /// | `metadata.max.age.ms` | 300000 |
@@ -118,8 +108,8 @@ impl ClientBuilder {
     /// | `allow.auto.create.topics` | false |
     ///
     /// # Errors
-    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these, [`Config`](crate::ErrorKind::Config) when the
-    /// value is malformed.
+    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these,
+    /// [`Config`](crate::ErrorKind::Config) when the value is malformed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let s = &mut self.settings;
         match name {
@@ -128,6 +118,7 @@ impl ClientBuilder {
             "request.timeout.ms" => s.request_timeout = millis(name, value)?,
             "default.api.timeout.ms" => s.api_timeout = millis(name, value)?,
             "socket.connection.setup.timeout.ms" => s.setup_timeout = millis(name, value)?,
+            "connections.max.idle.ms" => s.connections_max_idle = millis(name, value)?,
             "reconnect.backoff.ms" => s.reconnect_backoff.first = millis(name, value)?,
             "reconnect.backoff.max.ms" => s.reconnect_backoff.longest = millis(name, value)?,
             "retry.backoff.ms" => s.retry_backoff.first = millis(name, value)?,
@@ -156,6 +147,7 @@ impl ClientBuilder {
             connect: self.connect,
             client_id: settings.client_id.clone(),
             setup_timeout: settings.setup_timeout,
+            max_idle: settings.connections_max_idle,
             backoff: settings.reconnect_backoff,
             max_frame: settings.max_frame,
             seeds: settings.seeds.clone(),

@@ -1,23 +1,25 @@
 //! The client: connections, metadata, and any request to any broker.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicUsize},
+    time::Duration,
+};
 
 use ottla_core::{
-    backoff::{Attempts, Backoff},
+    backoff::{Backoff, Random},
     cluster::Topology,
+    routing::{CoordinatorType, Route},
 };
 use ottla_protocol::wire::Request;
 use tokio::time::Instant;
 
 use crate::{
-    builder::{ClientBuilder, Settings},
+    coordinators::Coordinators,
     error::{Error, ErrorKind, Result},
-    metadata::{Metadata, Wish},
-    net::{
-        link::{Address, Link},
-        pool::{Brokers, Use},
-    },
+    metadata::Metadata,
+    net::{address::Address, dialer::Use, link::Link, pool::Brokers},
     seeds::Seeds,
+    settings::Settings,
 };
 
 /// A connection to a Kafka cluster, shared by producers, consumers and single requests. Clones are
@@ -52,21 +54,21 @@ struct Shared {
     settings: Settings,
     metadata: Metadata,
     brokers: Arc<Brokers>,
+    turn: AtomicUsize,
+    coordinators: Coordinators,
 }
 
 impl Client {
-    /// A client of the cluster that these servers belong to: `host:port`, several separated by
-    /// commas (`bootstrap.servers`).
-    pub fn builder(bootstrap: impl Into<String>) -> ClientBuilder {
-        ClientBuilder::new(bootstrap.into())
-    }
-
     pub(crate) fn new(settings: Settings, metadata: Metadata, brokers: Arc<Brokers>) -> Self {
+        // From a random broker on, so that clients which start together do not all ask the same one.
+        let turn = AtomicUsize::new(Random(settings.seeds.peek()).bits() as usize);
         Self {
             shared: Arc::new(Shared {
                 settings,
                 metadata,
                 brokers,
+                turn,
+                coordinators: Coordinators::default(),
             }),
         }
     }
@@ -93,12 +95,7 @@ impl Client {
     /// # }
     /// ```
     pub async fn request<R: Request + Sync>(&self, request: R) -> Result<R::Response> {
-        self.routed(request, "any broker", |topology, turn| {
-            let mut ids: Vec<_> = topology.brokers.keys().copied().collect();
-            ids.sort_unstable();
-            ids.get(turn % ids.len().max(1)).copied()
-        })
-        .await
+        self.call(self.call_to(Route::Any, request)).await
     }
 
     /// Asks the controller, or the broker that speaks for it.
@@ -106,10 +103,7 @@ impl Client {
     /// # Errors
     /// As [`request`](Self::request).
     pub async fn request_controller<R: Request + Sync>(&self, request: R) -> Result<R::Response> {
-        self.routed(request, "the controller", |topology, _| {
-            Some(topology.controller_id).filter(|id| topology.brokers.contains_key(id))
-        })
-        .await
+        self.call(self.call_to(Route::Controller, request)).await
     }
 
     /// Asks one broker by its node id.
@@ -121,47 +115,37 @@ impl Client {
         broker: i32,
         request: R,
     ) -> Result<R::Response> {
-        let whom = format!("broker {broker}");
-        self.routed(request, &whom, |topology, _| {
-            topology.brokers.contains_key(&broker).then_some(broker)
-        })
-        .await
+        self.call(self.call_to(Route::Broker(broker), request))
+            .await
     }
 
-    /// Tries until a request was written or the time is up. What was written is not tried again
-    /// here: only the caller knows whether that is safe (rule 6).
-    async fn routed<R: Request + Sync>(
+    /// Asks the coordinator of a group, a transactional id or a share group, which is looked up
+    /// (FindCoordinator) and remembered. While it loads, it is asked again; when it has moved, it is
+    /// looked up again.
+    ///
+    /// # Errors
+    /// As [`request`](Self::request); also when no broker names the coordinator.
+    ///
+    /// ```no_run
+    /// # async fn example(client: ottla::Client) -> ottla::Result<()> {
+    /// use ottla::{CoordinatorType, protocol::messages::DescribeGroupsRequest};
+    /// let request = DescribeGroupsRequest { groups: vec!["billing".into()], ..Default::default() };
+    /// let group = client.request_coordinator(CoordinatorType::Group, "billing", request).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn request_coordinator<R: Request + Sync>(
         &self,
+        kind: CoordinatorType,
+        key: &str,
         request: R,
-        whom: &str,
-        mut route: impl FnMut(&Topology, usize) -> Option<i32>,
     ) -> Result<R::Response> {
-        let request = Arc::new(request);
-        let deadline = self.deadline();
-        let mut attempts = Attempts::new(self.shared.settings.seeds.next());
-        let mut last = format!("nobody knows where {whom} is");
-        for turn in 0.. {
-            if let Some(broker) = route(&self.topology(), turn) {
-                let timeout = self.shared.settings.request_timeout;
-                let timeout = timeout.min(deadline.saturating_duration_since(Instant::now()));
-                match self
-                    .ask(broker, request.clone(), Use::General, timeout)
-                    .await
-                {
-                    Err(error) if error.is_retriable() && !error.possibly_written() => {
-                        last = error.to_string();
-                    }
-                    answer => return answer,
-                }
-            }
-            self.shared.metadata.hint(Wish::Stale);
-            let pause = attempts.delay(&self.shared.settings.retry_backoff);
-            if Instant::now() + pause >= deadline {
-                break;
-            }
-            tokio::time::sleep(pause).await;
+        let route = Route::Coordinator(kind, key.into());
+        let mut call = self.call_to(route, request);
+        if call.purpose == Use::General {
+            call.purpose = Use::Coordinator;
         }
-        Err(self.overdue(&format!("{} to {whom}", R::NAME), Some(last)))
+        self.call(call).await
     }
 
     /// One attempt at one broker.
@@ -170,19 +154,22 @@ impl Client {
         broker: i32,
         request: Arc<R>,
         purpose: Use,
+        cap: i16,
         timeout: Duration,
     ) -> Result<R::Response> {
-        self.link(broker, purpose)?
-            .request(request, i16::MAX, timeout)
-            .await
+        let asked = async {
+            let link = self.link(broker, purpose)?;
+            link.request(request, cap, timeout).await
+        };
+        asked.await.map_err(|error| error.at_broker(broker))
     }
 
     /// The connection to a broker for a use.
     pub(crate) fn link(&self, broker: i32, purpose: Use) -> Result<Arc<Link>> {
         let topology = self.topology();
         let Some(broker) = topology.brokers.get(&broker) else {
-            let kind = ErrorKind::Connect("nobody knows where it is".into());
-            return Err(Error::new(kind, format!("looking for broker {broker}")));
+            let doing = format!("looking for broker {broker}");
+            return Err(Error::new(ErrorKind::NoSuchBroker, doing).at_broker(broker));
         };
         let address = Address::of(broker);
         if let Some(other) = self.shared.brokers.foreign(&address) {
@@ -234,9 +221,30 @@ impl Client {
         Instant::now() + self.shared.settings.api_timeout
     }
 
-    pub(crate) fn overdue(&self, doing: &str, last: Option<String>) -> Error {
+    pub(crate) fn overdue(&self, doing: &str, last: &Error) -> Error {
         let after_ms = self.shared.settings.api_timeout.as_millis();
-        Error::new(ErrorKind::Timeout { after_ms, last }, doing)
+        let kind = ErrorKind::Timeout {
+            after_ms,
+            last: Some(last.to_string()),
+        };
+        let error = if last.possibly_written() {
+            Error::unsure(kind, doing)
+        } else {
+            Error::new(kind, doing)
+        };
+        match last.broker() {
+            Some(broker) => error.at_broker(broker),
+            None => error,
+        }
+    }
+
+    /// Counts the turns of the brokers that are asked for what any of them can answer.
+    pub(crate) fn turn(&self) -> &AtomicUsize {
+        &self.shared.turn
+    }
+
+    pub(crate) fn coordinators(&self) -> &Coordinators {
+        &self.shared.coordinators
     }
 }
 

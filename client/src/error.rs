@@ -1,6 +1,6 @@
 //! The one error type: what was being done, with what, and what may be done about it.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, io, sync::Arc};
 
 use ottla_core::{
     cluster::OtherCluster,
@@ -19,31 +19,79 @@ use ottla_protocol::{
 #[derive(Clone)]
 pub struct Error(Arc<Inner>);
 
+#[derive(Clone)]
 struct Inner {
     kind: ErrorKind,
     /// What was being done, to which topic, partition or broker.
     doing: String,
+    place: Place,
     /// What the broker said beside its code.
     message: Option<Arc<str>>,
     possibly_written: bool,
+}
+
+/// The topic, partition and broker that an error is about, as far as it is about any.
+#[derive(Debug, Clone, Default)]
+struct Place {
+    topic: Option<Arc<str>>,
+    partition: Option<i32>,
+    broker: Option<i32>,
+}
+
+/// An error of the operating system, of a resolver or of a [`Connect`](crate::Connect). It derefs to
+/// the [`io::Error`]; equal ones have the same kind and the same text.
+#[derive(Debug, Clone)]
+pub struct IoError(Arc<io::Error>);
+
+impl std::ops::Deref for IoError {
+    type Target = io::Error;
+
+    fn deref(&self) -> &io::Error {
+        &self.0
+    }
+}
+
+impl PartialEq for IoError {
+    fn eq(&self, other: &Self) -> bool {
+        self.kind() == other.kind() && self.to_string() == other.to_string()
+    }
+}
+
+impl Eq for IoError {}
+
+impl fmt::Display for IoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl From<io::Error> for IoError {
+    fn from(error: io::Error) -> Self {
+        Self(Arc::new(error))
+    }
 }
 
 /// What kind of thing went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// A setting is malformed or contradicts another, or a partition is not assigned.
+    /// A setting is malformed or contradicts another, or an argument is outside its range.
     Config(String),
+    /// The partition is not assigned to the consumer: it cannot be sought in, paused or resumed.
+    NotAssigned,
     /// There is no setting of this name.
     UnknownSetting(String),
-    /// No connection could be made.
-    Connect(String),
+    /// No connection could be made. Where all addresses of a name were tried, the text has the error
+    /// of each.
+    Connect(IoError),
+    /// The cluster has no broker of this id, as far as the client knows now.
+    NoSuchBroker,
     /// A broker of another cluster answers at the address: nothing is sent there.
     OtherCluster(OtherCluster),
     /// The connection was lost, or given up.
     Disconnected(Fault),
     /// The socket failed.
-    Io(String),
+    Io(IoError),
     /// It took longer than it may; says how long that is in milliseconds, and what was waited for.
     Timeout {
         /// The limit in milliseconds.
@@ -80,8 +128,11 @@ pub enum ErrorKind {
     BufferFull,
     /// Nothing is known of the topic yet, and waiting was not asked for. It was asked for.
     TopicNotKnown,
-    /// The producer, consumer or client was closed.
-    Closed,
+    /// The producer, consumer or client was closed, or its runtime has ended.
+    Closed {
+        /// Which of them: `the producer`, `the consumer`, `the client`.
+        what: &'static str,
+    },
 }
 
 /// The result of nearly everything here.
@@ -92,6 +143,7 @@ impl Error {
         Self(Arc::new(Inner {
             kind,
             doing: doing.into(),
+            place: Place::default(),
             message: None,
             possibly_written: false,
         }))
@@ -99,26 +151,53 @@ impl Error {
 
     /// The same, when a broker may have acted on it.
     pub(crate) fn unsure(kind: ErrorKind, doing: impl Into<String>) -> Self {
-        Self(Arc::new(Inner {
-            kind,
-            doing: doing.into(),
-            message: None,
-            possibly_written: true,
-        }))
+        Self::new(kind, doing).with(|inner| inner.possibly_written = true)
     }
 
     /// A refusal with the words of the broker.
     pub(crate) fn refused(code: ErrorCode, message: Option<Arc<str>>, doing: String) -> Self {
-        Self(Arc::new(Inner {
-            kind: ErrorKind::Broker(code),
-            doing,
-            message,
-            possibly_written: false,
-        }))
+        Self::new(ErrorKind::Broker(code), doing).with(|inner| inner.message = message)
     }
 
-    pub(crate) fn broker(code: ErrorCode, doing: impl Into<String>) -> Self {
+    /// The same, with words about it.
+    pub(crate) fn saying(self, message: Option<Arc<str>>) -> Self {
+        self.with(|inner| inner.message = message)
+    }
+
+    /// The same, about this topic.
+    pub(crate) fn about_topic(self, topic: &Arc<str>) -> Self {
+        self.with(|inner| inner.place.topic = Some(topic.clone()))
+    }
+
+    /// The same, about this partition.
+    pub(crate) fn about(self, topic: &Arc<str>, partition: i32) -> Self {
+        self.with(|inner| {
+            inner.place.topic = Some(topic.clone());
+            inner.place.partition = Some(partition);
+        })
+    }
+
+    /// The same, where this broker was asked.
+    pub(crate) fn at_broker(self, broker: i32) -> Self {
+        self.with(|inner| inner.place.broker = Some(broker))
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
+        change(Arc::make_mut(&mut self.0));
+        self
+    }
+
+    pub(crate) fn answered(code: ErrorCode, doing: impl Into<String>) -> Self {
         Self::new(ErrorKind::Broker(code), doing)
+    }
+
+    /// An argument that is out of range, or contradicts another.
+    pub(crate) fn argument(what: &dyn fmt::Display, doing: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Config(what.to_string()), doing)
+    }
+
+    pub(crate) fn closed(what: &'static str, doing: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Closed { what }, doing)
     }
 
     pub(crate) fn config(what: impl Into<String>) -> Self {
@@ -130,7 +209,10 @@ impl Error {
     pub(crate) fn doubts_address(&self) -> bool {
         matches!(
             self.kind(),
-            ErrorKind::Connect(_) | ErrorKind::OtherCluster(_) | ErrorKind::Timeout { .. }
+            ErrorKind::Connect(_)
+                | ErrorKind::NoSuchBroker
+                | ErrorKind::OtherCluster(_)
+                | ErrorKind::Timeout { .. }
         )
     }
 
@@ -158,6 +240,24 @@ impl Error {
         &self.0.doing
     }
 
+    /// The topic that it is about, where it is about one.
+    #[must_use]
+    pub fn topic(&self) -> Option<&str> {
+        self.0.place.topic.as_deref()
+    }
+
+    /// The partition of [`topic`](Self::topic) that it is about, where it is about one.
+    #[must_use]
+    pub fn partition(&self) -> Option<i32> {
+        self.0.place.partition
+    }
+
+    /// The id of the broker that refused, or did not answer, where it is known.
+    #[must_use]
+    pub fn broker(&self) -> Option<i32> {
+        self.0.place.broker
+    }
+
     /// The broker's error code, where a broker refused.
     #[must_use]
     pub fn code(&self) -> Option<ErrorCode> {
@@ -173,13 +273,14 @@ impl Error {
         self.0.message.as_deref()
     }
 
-    /// Whether the same thing may work later without anybody changing anything. Look at
+    /// Whether the same thing may work later while nothing is changed. Look at
     /// [`possibly_written`](Self::possibly_written) first: what was done may be done twice.
     #[must_use]
     pub fn is_retriable(&self) -> bool {
         match self.kind() {
             ErrorKind::Broker(code) => code.is_retriable(),
             ErrorKind::Connect(_)
+            | ErrorKind::NoSuchBroker
             | ErrorKind::OtherCluster(_)
             | ErrorKind::Disconnected(_)
             | ErrorKind::Io(_)
@@ -194,10 +295,11 @@ impl Error {
     /// Whether the producer, consumer or client it came from was closed, and is of no further use.
     #[must_use]
     pub fn is_fatal(&self) -> bool {
-        matches!(self.kind(), ErrorKind::Closed)
+        matches!(self.kind(), ErrorKind::Closed { .. })
     }
 
-    /// Whether a broker may have acted on the request all the same: a record may be written.
+    /// Whether the outcome is unknown: the broker may have applied the request, and a record may be
+    /// written.
     #[must_use]
     pub fn possibly_written(&self) -> bool {
         self.0.possibly_written
@@ -211,7 +313,7 @@ impl fmt::Display for Error {
             write!(f, ": {message}")?;
         }
         if self.0.possibly_written {
-            write!(f, " (it may have been done all the same)")?;
+            write!(f, " (outcome unknown: the broker may have applied it)")?;
         }
         Ok(())
     }
@@ -220,21 +322,22 @@ impl fmt::Display for Error {
 impl fmt::Display for ErrorKind {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Config(what) => f.write_str(what),
-            Self::UnknownSetting(what) => f.write_str(what),
+            Self::Config(what) | Self::UnknownSetting(what) => f.write_str(what),
+            Self::NotAssigned => write!(f, "it is not assigned to this consumer"),
             Self::Connect(what) => write!(f, "cannot connect: {what}"),
+            Self::NoSuchBroker => write!(f, "the cluster has no such broker"),
             Self::OtherCluster(other) => write!(f, "{other}"),
             Self::Disconnected(fault) => write!(f, "{fault}"),
             Self::Io(what) => write!(f, "the connection failed: {what}"),
             Self::Timeout {
                 after_ms,
                 last: None,
-            } => write!(f, "not done within {after_ms} ms"),
+            } => write!(f, "timed out after {after_ms} ms"),
             Self::Timeout {
                 after_ms,
                 last: Some(last),
             } => {
-                write!(f, "not done within {after_ms} ms; {last}")
+                write!(f, "timed out after {after_ms} ms; {last}")
             }
             Self::Version(e) => write!(f, "{e}"),
             Self::Encode(e) => write!(f, "the request cannot be written: {e}"),
@@ -256,7 +359,7 @@ impl fmt::Display for ErrorKind {
             }
             Self::BufferFull => write!(f, "the buffer is full (buffer.memory)"),
             Self::TopicNotKnown => write!(f, "the topic is not known yet; try again soon"),
-            Self::Closed => write!(f, "it was closed"),
+            Self::Closed { what } => write!(f, "{what} is closed"),
         }
     }
 }
@@ -266,21 +369,13 @@ impl fmt::Debug for Error {
         f.debug_struct("Error")
             .field("doing", &self.0.doing)
             .field("kind", &self.0.kind)
+            .field("place", &self.0.place)
             .field("message", &self.0.message)
             .field("possibly_written", &self.0.possibly_written)
             .finish()
     }
 }
 
-impl std::error::Error for Error {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self.kind() {
-            ErrorKind::Disconnected(e) => Some(e),
-            ErrorKind::Version(e) => Some(e),
-            ErrorKind::Encode(e) => Some(e),
-            ErrorKind::Decode(e) => Some(e),
-            ErrorKind::Records(e) => Some(e),
-            _ => None,
-        }
-    }
-}
+/// The text has every cause already, so there is no `source`: a reporter that prints the chain would
+/// print it twice. The causes as values are in [`Error::kind`].
+impl std::error::Error for Error {}

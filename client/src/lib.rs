@@ -25,8 +25,10 @@
 //! ```
 
 mod builder;
+mod call;
 mod client;
 mod consumer;
+mod coordinators;
 mod error;
 mod metadata;
 mod net;
@@ -39,11 +41,17 @@ mod topics;
 pub use builder::ClientBuilder;
 pub use client::Client;
 pub use consumer::{BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, RecordBatch};
-pub use error::{Error, ErrorKind, Result};
-pub use net::connect::{Connect, Connecting, Stream, Tcp};
+pub use error::{Error, ErrorKind, IoError, Result};
+pub use net::{
+    connect::{Connect, Connecting, Stream},
+    dial::Tcp,
+};
 pub use ottla_core::{
     cluster::{Broker, OtherCluster, Partition, Topic, Topology},
+    connection::Fault,
     fetcher::{Reset, Start},
+    routing::CoordinatorType,
+    versions::VersionError,
 };
 pub use ottla_protocol as protocol;
 pub use ottla_protocol::{

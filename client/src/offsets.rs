@@ -5,18 +5,19 @@ use std::{
     sync::Arc,
 };
 
-use ottla_core::{backoff::Attempts, fetcher::Start};
+use ottla_core::fetcher::Start;
 use ottla_protocol::{
     ErrorCode,
     messages::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic},
 };
-use tokio::{task::JoinSet, time::Instant};
+use tokio::task::JoinSet;
 
 use crate::{
+    call::Attempt,
     client::Client,
-    error::{Error, ErrorKind, Result},
+    error::{Error, Result},
     metadata::Wish,
-    net::pool::Use,
+    net::dialer::Use,
     settings::as_millis,
 };
 
@@ -41,14 +42,16 @@ impl Client {
     /// # }
     /// ```
     pub async fn offset(&self, topic: &str, partition: i32, start: Start) -> Result<i64> {
+        let found = self.find_offset(topic, partition, start).await;
+        found.map_err(|error| error.about(&topic.into(), partition))
+    }
+
+    async fn find_offset(&self, topic: &str, partition: i32, start: Start) -> Result<i64> {
         let deadline = self.deadline();
-        let wrong = |error| {
-            Error::config(format!(
-                "looking for an offset of {topic}-{partition}: {error}"
-            ))
-        };
-        start.check().map_err(wrong)?;
         let doing = || format!("looking for an offset of {topic}-{partition}");
+        start
+            .check()
+            .map_err(|error| Error::argument(&error, doing()))?;
         let known = self.topic_with(topic, partition, doing()).await?;
         if let Start::Offset(offset) = start {
             return Ok(offset);
@@ -58,20 +61,19 @@ impl Client {
             partition,
             start,
         };
-        let mut attempts = Attempts::new(self.seeds().next());
-        loop {
-            let found = look_up(self, std::slice::from_ref(&place)).await;
-            let error = match found.into_iter().next() {
-                Some(Err(error)) if error.is_retriable() => error,
-                Some(answer) => return answer,
-                None => return Err(Error::new(ErrorKind::Closed, doing())),
-            };
-            self.metadata().hint(Wish::Stale);
-            let pause = attempts.delay(&self.retry_backoff());
-            if Instant::now() + pause >= deadline {
-                return Err(self.overdue(&doing(), Some(error.to_string())));
+        self.repeat(&doing(), deadline, || self.look_up_one(&place))
+            .await
+    }
+
+    async fn look_up_one(&self, place: &Place) -> Attempt<i64> {
+        let found = look_up(self, std::slice::from_ref(place)).await;
+        match found.into_iter().next() {
+            Some(Err(error)) if error.is_retriable() => {
+                self.metadata().hint(Wish::Stale);
+                Attempt::Again(Err(error))
             }
-            tokio::time::sleep(pause).await;
+            Some(answer) => Attempt::Done(answer),
+            None => Attempt::Done(Err(place.unanswered())),
         }
     }
 }
@@ -149,7 +151,7 @@ impl Place {
 
     fn unanswered(&self) -> Error {
         let doing = format!("looking for an offset of {}-{}", self.topic, self.partition);
-        Error::broker(ErrorCode::OFFSET_NOT_AVAILABLE, doing)
+        Error::answered(ErrorCode::OFFSET_NOT_AVAILABLE, doing)
     }
 
     fn conclude(&self, first: i64, second: i64) -> i64 {
@@ -214,7 +216,7 @@ async fn ask(client: &Client, questions: Vec<Question>) -> Vec<Result<i64>> {
     }
     let unanswered = |q: &Question| {
         let doing = format!("looking for an offset of {}-{}", q.topic, q.partition);
-        Err(Error::broker(ErrorCode::LEADER_NOT_AVAILABLE, doing))
+        Err(Error::answered(ErrorCode::LEADER_NOT_AVAILABLE, doing))
     };
     questions
         .into_iter()
@@ -242,7 +244,7 @@ async fn ask_leader(
         ..ListOffsetsRequest::default()
     };
     client
-        .ask(leader, Arc::new(request), Use::General, timeout)
+        .ask(leader, Arc::new(request), Use::General, i16::MAX, timeout)
         .await
 }
 
@@ -258,7 +260,7 @@ fn take(response: ListOffsetsResponse, answers: &mut HashMap<(Arc<str>, i32), Re
             let answer = if p.error_code.is_ok() {
                 Ok(p.offset)
             } else {
-                Err(Error::broker(p.error_code, doing()))
+                Err(Error::answered(p.error_code, doing()))
             };
             answers.insert((topic.name.clone(), p.partition_index), answer);
         }

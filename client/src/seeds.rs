@@ -19,6 +19,14 @@ impl Seeds {
         Self(Some(Arc::new(AtomicU64::new(first))))
     }
 
+    /// The seed that comes next, which stays the next.
+    pub(crate) fn peek(&self) -> u64 {
+        match &self.0 {
+            Some(next) => next.load(Ordering::Relaxed),
+            None => self.next(),
+        }
+    }
+
     /// Another seed.
     pub(crate) fn next(&self) -> u64 {
         match &self.0 {

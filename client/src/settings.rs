@@ -1,8 +1,30 @@
 //! Settings by their Kafka names, so that an existing properties file works.
 
-use std::{str::FromStr, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
-use crate::error::{Error, ErrorKind, Result};
+use ottla_core::backoff::Backoff;
+
+use crate::{
+    error::{Error, ErrorKind, Result},
+    seeds::Seeds,
+};
+
+/// The settings of a client; see [`ClientBuilder`](crate::ClientBuilder).
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) client_id: Option<Arc<str>>,
+    pub(crate) request_timeout: Duration,
+    pub(crate) api_timeout: Duration,
+    pub(crate) setup_timeout: Duration,
+    pub(crate) connections_max_idle: Duration,
+    pub(crate) reconnect_backoff: Backoff,
+    pub(crate) retry_backoff: Backoff,
+    pub(crate) metadata_max_age: Duration,
+    pub(crate) metadata_max_idle: Duration,
+    pub(crate) max_frame: usize,
+    pub(crate) auto_create: bool,
+    pub(crate) seeds: Seeds,
+}
 
 /// The longest time a setting may say: what fits the protocol's 32 bits of milliseconds (rule 13).
 pub(crate) const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);

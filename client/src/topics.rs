@@ -87,7 +87,9 @@ impl Client {
         match found {
             Err(error) if matches!(error.kind(), ErrorKind::Timeout { .. }) => {
                 let snapshot = self.metadata().watch().borrow().clone();
-                Err(search.missing(&snapshot).unwrap_or(error))
+                Err(search
+                    .missing(&snapshot)
+                    .unwrap_or_else(|| search.place(error)))
             }
             found => found,
         }
@@ -113,21 +115,30 @@ impl Client {
         let mut watch = self.metadata().watch();
         let started = Instant::now();
         let wait = async {
-            let mut answers = watch.borrow().answers;
+            let (mut answers, refusals) = {
+                let snapshot = watch.borrow();
+                (snapshot.answers, snapshot.refusals.0)
+            };
             loop {
-                let (decided, seen) = {
+                let (decided, seen, refused) = {
                     let snapshot = watch.borrow_and_update();
-                    (decide(&snapshot), snapshot.answers)
+                    let refused = snapshot.refusals.clone();
+                    (decide(&snapshot), snapshot.answers, refused)
                 };
                 if let Some(decided) = decided {
                     return decided;
+                }
+                if let (times, Some(error)) = refused
+                    && times > refusals
+                {
+                    return Err(error);
                 }
                 if seen > answers {
                     answers = seen;
                     self.metadata().hint(Wish::Stale);
                 }
                 if watch.changed().await.is_err() {
-                    return Err(Error::new(ErrorKind::Closed, doing));
+                    return Err(Error::closed("the client", doing));
                 }
             }
         };
@@ -192,12 +203,22 @@ impl Search<'_> {
                 )
                 .into()
             });
-            return Some(Error::refused(error.code, hint, self.doing.clone()));
+            let refused = Error::refused(error.code, hint, self.doing.clone());
+            return Some(self.place(refused));
         }
         let topic = topology.topic(self.topic)?;
         let partitions = topic.partitions.len();
         let kind = ErrorKind::NoSuchPartition { partitions };
-        Some(Error::new(kind, self.doing.clone()))
+        Some(self.place(Error::new(kind, self.doing.clone())))
+    }
+
+    /// The error, about what is looked for.
+    fn place(&self, error: Error) -> Error {
+        let topic = self.topic.into();
+        match self.partition {
+            Some(partition) => error.about(&topic, partition),
+            None => error.about_topic(&topic),
+        }
     }
 
     /// A name that no topic can have is refused before any broker is asked: one that is too long for
@@ -210,6 +231,6 @@ impl Search<'_> {
         let code = ErrorCode::INVALID_TOPIC_EXCEPTION;
         // A name of 40,000 bytes would fill a screen.
         let doing: String = self.doing.chars().take(300).collect();
-        Error::refused(code, Some(why.into()), doing)
+        self.place(Error::refused(code, Some(why.into()), doing))
     }
 }

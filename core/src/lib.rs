@@ -26,5 +26,6 @@ pub mod failure;
 pub mod fetcher;
 pub mod producer;
 mod ready;
+pub mod routing;
 mod timers;
 pub mod versions;

@@ -68,7 +68,7 @@ async fn a_close_that_is_dropped_leaves_the_producer_closed_and_its_records_on_t
         producer.send(to_other).await,
     ] {
         let error = sent.expect_err("it is closed");
-        assert!(matches!(error.kind(), ErrorKind::Closed), "{error}");
+        assert!(matches!(error.kind(), ErrorKind::Closed { .. }), "{error}");
     }
 }
 

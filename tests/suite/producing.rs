@@ -270,5 +270,5 @@ async fn close_waits_for_what_was_sent_and_takes_no_more(target: Target) {
         .expect("it is written in time");
     assert_eq!(delivery.await.expect("it is written").offset, 0);
     let error = producer.send(record).await.expect_err("it is closed");
-    assert!(matches!(error.kind(), ErrorKind::Closed));
+    assert!(matches!(error.kind(), ErrorKind::Closed { .. }));
 }

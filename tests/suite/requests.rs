@@ -3,13 +3,13 @@
 use std::time::Duration;
 
 use ottla::{
-    Client, ErrorKind,
+    CoordinatorType, ErrorKind,
     protocol::{
         ErrorCode,
         messages::{
-            ApiVersionsRequest, FindCoordinatorRequest, InitProducerIdRequest, MetadataRequest,
-            OffsetCommitRequest, OffsetCommitRequestPartition, OffsetCommitRequestTopic,
-            OffsetFetchRequest, OffsetFetchRequestGroup, WriteTxnMarkersRequest,
+            ApiVersionsRequest, InitProducerIdRequest, MetadataRequest, OffsetCommitRequest,
+            OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetFetchRequest,
+            OffsetFetchRequestGroup, WriteTxnMarkersRequest,
         },
     },
 };
@@ -47,28 +47,10 @@ async fn metadata_of_all_topics_names_a_new_one_until_it_is_deleted(target: Targ
     }
 }
 
-/// The coordinator of a group, once there is one: Kafka creates its topic on first use.
-async fn coordinator(client: &Client, group: &str) -> i32 {
-    loop {
-        let request = FindCoordinatorRequest {
-            coordinator_keys: vec![group.into()],
-            ..FindCoordinatorRequest::default()
-        };
-        let answer = client.request(request).await.expect("a broker answers");
-        let found = answer.coordinators.first().expect("for the group asked");
-        match found.error_code {
-            ErrorCode::NONE => return found.node_id,
-            error => assert!(error.is_retriable(), "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
-}
-
 async fn offsets_of_a_group_are_kept_and_told(target: Target) {
     let (client, topic) = target.topic(1).await;
     let topic_id = client.topic(&topic).await.expect("it is there").id;
     let group = format!("group-of-{topic}");
-    let broker = coordinator(&client, &group).await;
     let commit = OffsetCommitRequest {
         group_id: group.as_str().into(),
         topics: vec![OffsetCommitRequestTopic {
@@ -83,18 +65,11 @@ async fn offsets_of_a_group_are_kept_and_told(target: Target) {
         }],
         ..OffsetCommitRequest::default()
     };
-    loop {
-        let answer = client
-            .request_broker(broker, commit.clone())
-            .await
-            .expect("it answers");
-        match answer.topics[0].partitions[0].error_code {
-            ErrorCode::NONE => break,
-            // A coordinator that has just become one loads first.
-            error => assert!(error.is_retriable(), "{error}"),
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let kind = CoordinatorType::Group;
+    // Kafka creates the topic of offsets on first use, and a new coordinator loads first.
+    let answer = client.request_coordinator(kind, &group, commit).await;
+    let committed = &answer.expect("it answers").topics[0].partitions[0];
+    assert_eq!(committed.error_code, ErrorCode::NONE);
     let fetch = OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup {
             group_id: group.as_str().into(),
@@ -103,10 +78,8 @@ async fn offsets_of_a_group_are_kept_and_told(target: Target) {
         }],
         ..OffsetFetchRequest::default()
     };
-    let answer = client
-        .request_broker(broker, fetch)
-        .await
-        .expect("it answers");
+    let answer = client.request_coordinator(kind, &group, fetch).await;
+    let answer = answer.expect("it answers");
     let kept = &answer.groups[0].topics[0].partitions[0];
     assert_eq!(
         (kept.committed_offset, kept.metadata.as_deref()),

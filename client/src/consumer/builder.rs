@@ -64,8 +64,8 @@ impl ConsumerBuilder {
     /// fetch of `fetch.max.bytes` per broker.
     ///
     /// # Errors
-    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these, [`Config`](crate::ErrorKind::Config) when the
-    /// value is malformed.
+    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these,
+    /// [`Config`](crate::ErrorKind::Config) when the value is malformed.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         self.settings.set(name, value)
     }

@@ -64,7 +64,7 @@ impl RecordBatch {
         }
     }
 
-    /// The same batch for whoever has had the records before this offset.
+    /// The same batch, without the records before this offset: the application has had them.
     pub(super) fn starting_at(mut self, offset: Option<i64>) -> Self {
         self.from = self.from.max(offset.unwrap_or(self.from));
         self
@@ -81,7 +81,7 @@ impl RecordBatch {
     #[cold]
     fn damaged(&self, error: RecordError) -> Error {
         let doing = format!("reading {}-{}", self.topic, self.partition);
-        Error::new(ErrorKind::Records(error), doing)
+        Error::new(ErrorKind::Records(error), doing).about(&self.topic, self.partition)
     }
 }
 

@@ -269,7 +269,7 @@ impl Consumer {
                 },
             };
             let Some(arrival) = arrival else {
-                return Poll::Ready(Err(Error::new(ErrorKind::Closed, "the consumer")));
+                return Poll::Ready(Err(closed()));
             };
             if let Some(content) = self.admit(arrival) {
                 return Poll::Ready(content);
@@ -413,22 +413,25 @@ impl Consumer {
         if self.partitions.contains_key(&key) {
             return Ok(key);
         }
-        Err(Error::config(format!(
-            "{topic}-{partition} is not assigned to this consumer"
-        )))
+        let doing = format!("looking for {topic}-{partition}");
+        Err(Error::new(ErrorKind::NotAssigned, doing).about(&key.0, partition))
     }
 
     fn command(&self, command: Command) -> Result<()> {
-        self.commands
-            .send(command)
-            .map_err(|_| Error::new(ErrorKind::Closed, "the consumer"))
+        self.commands.send(command).map_err(|_| closed())
     }
 }
 
 /// Refuses a start that no log has: brokers would take some for other questions.
 fn check(start: Start, topic: &str, partition: i32) -> Result<()> {
-    let wrong = |error| Error::config(format!("reading {topic}-{partition}: {error}"));
-    start.check().map_err(wrong)
+    start.check().map_err(|error| {
+        let doing = format!("reading {topic}-{partition}");
+        Error::argument(&error, doing).about(&topic.into(), partition)
+    })
+}
+
+fn closed() -> Error {
+    Error::closed("the consumer", "reading")
 }
 
 impl futures_core::Stream for Consumer {

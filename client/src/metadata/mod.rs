@@ -22,7 +22,10 @@ use leases::Leases;
 pub(crate) use leases::TopicLease;
 use refresh::Task;
 
-use crate::net::{link::Address, pool::Brokers};
+use crate::{
+    error::Error,
+    net::{address::Address, pool::Brokers},
+};
 
 /// Wishes that may wait; more wait with whoever has them.
 const QUEUE: usize = 64;
@@ -52,6 +55,8 @@ pub(crate) struct Snapshot {
     pub(crate) answers: u64,
     /// Why the last attempt failed.
     failure: Option<String>,
+    /// How often every broker that was asked refused for good, and what the last one said.
+    pub(crate) refusals: (u64, Option<Error>),
     /// The brokers that were asked and have not answered yet.
     asked: Vec<Address>,
 }
@@ -99,6 +104,7 @@ impl Metadata {
             topology,
             answers: 0,
             failure: None,
+            refusals: (0, None),
             asked: Vec::new(),
         });
         let leases = Leases::default();

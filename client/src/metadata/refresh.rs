@@ -16,10 +16,7 @@ use tokio::{
 use super::{Leases, Snapshot, Wish};
 use crate::{
     error::{Error, ErrorKind, Result},
-    net::{
-        link::Address,
-        pool::{Brokers, Use},
-    },
+    net::{address::Address, dialer::Use, pool::Brokers},
 };
 
 /// So long a broker is waited for alone. Then the next one is asked beside it: one that is silent must
@@ -92,6 +89,9 @@ impl Task {
         let mut candidates = self.candidates().into_iter();
         let mut asked: JoinSet<Answer> = JoinSet::new();
         let mut next = Instant::now();
+        // No pause mends what every broker refuses for good: callers that wait are told at once.
+        let mut refusal = None;
+        let mut hopeless = true;
         while candidates.len() > 0 || !asked.is_empty() {
             tokio::select! {
                 biased;
@@ -99,7 +99,11 @@ impl Task {
                 Some(Ok((address, answer))) = asked.join_next() => {
                     match answer.and_then(|answer| self.take(&answer, &address)) {
                         Ok(()) => return,
-                        Err(error) => self.note_failure(&address, &error),
+                        Err(error) => {
+                            self.record_failure(&address, &error);
+                            hopeless &= !error.is_retriable();
+                            refusal = Some(error);
+                        }
                     }
                     next = Instant::now();
                 }
@@ -110,6 +114,11 @@ impl Task {
                     next = Instant::now() + HEAD_START;
                 }
             }
+        }
+        if let Some(error) = refusal.filter(|_| hopeless) {
+            self.publish.send_modify(|s| {
+                s.refusals = (s.refusals.0 + 1, Some(error));
+            });
         }
         self.cluster.handle_failed(Instant::now().into_std());
     }
@@ -136,7 +145,7 @@ impl Task {
         });
     }
 
-    fn note_failure(&self, address: &Address, error: &Error) {
+    fn record_failure(&self, address: &Address, error: &Error) {
         tracing::debug!(broker = %address, %error, "no metadata");
         self.publish.send_modify(|s| {
             s.failure = Some(error.to_string());
@@ -215,10 +224,10 @@ impl Task {
 fn usable(answer: MetadataResponse, address: &Address) -> Result<MetadataResponse> {
     let doing = || format!("asking {address} for metadata");
     if !answer.error_code.is_ok() {
-        return Err(Error::broker(answer.error_code, doing()));
+        return Err(Error::answered(answer.error_code, doing()));
     }
     if answer.brokers.is_empty() {
-        return Err(Error::broker(
+        return Err(Error::answered(
             ottla_protocol::ErrorCode::BROKER_NOT_AVAILABLE,
             doing(),
         ));

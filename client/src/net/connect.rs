@@ -3,10 +3,7 @@
 
 use std::{future::Future, io, pin::Pin};
 
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::TcpStream,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A byte stream to a broker.
 pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -46,19 +43,5 @@ where
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
         let connecting = self(host, port);
         Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Stream>) })
-    }
-}
-
-/// TCP with `TCP_NODELAY`, trying every address that the name resolves to.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Tcp;
-
-impl Connect for Tcp {
-    fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
-        Box::pin(async move {
-            let stream = TcpStream::connect((host, port)).await?;
-            stream.set_nodelay(true)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
-        })
     }
 }

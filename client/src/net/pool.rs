@@ -11,18 +11,11 @@ use std::{
 
 use ottla_core::cluster::OtherCluster;
 
-use super::link::{Address, Dialer, Link};
-
-/// What a connection is used for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Use {
-    /// Looking up the cluster: no slow request may stand in front of it.
-    Metadata,
-    Produce,
-    /// By the consumer of this number: one that waits for records holds up no other.
-    Fetch(u32),
-    General,
-}
+use super::{
+    address::Address,
+    dialer::{Dialer, Use},
+    link::Link,
+};
 
 /// All links of a client, made when they are first asked for.
 pub(crate) struct Brokers {
@@ -52,7 +45,7 @@ impl Brokers {
         if let Some(link) = open {
             return link.clone();
         }
-        let link = Arc::new(Link::new(address.clone(), self.dialer.clone()));
+        let link = Arc::new(Link::new(address.clone(), purpose, self.dialer.clone()));
         links.insert(key, link.clone());
         link
     }

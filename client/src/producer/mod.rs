@@ -377,7 +377,7 @@ impl Producer {
                 sending(record),
             )),
             // Once it was added, a topic stays.
-            Hindered::NeedsTopic => Err(Error::new(ErrorKind::TopicNotKnown, sending(record))),
+            Hindered::NeedsTopic => Err(about(ErrorKind::TopicNotKnown, record)),
         }
     }
 
@@ -402,7 +402,7 @@ impl Producer {
     fn no_room(&self, record: &Record<'_>) -> Error {
         let last = Some("the buffer is full (buffer.memory)".to_owned());
         let after_ms = self.shared.settings.max_block.as_millis();
-        Error::new(ErrorKind::Timeout { after_ms, last }, sending(record))
+        about(ErrorKind::Timeout { after_ms, last }, record)
     }
 
     /// Sends what is buffered without lingering and waits until all of it is written or has failed.
@@ -438,7 +438,7 @@ impl Producer {
 
     async fn command(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> Result<()> {
         let (done, wait) = oneshot::channel();
-        let closed = || Error::new(ErrorKind::Closed, "the producer");
+        let closed = || Error::closed("the producer", "flushing");
         self.shared
             .commands
             .send(command(done))
@@ -476,11 +476,22 @@ fn unknown_topic(record: &Record<'_>) -> Error {
         doing: sending(record),
     };
     let invalid = search.check_name().err();
-    invalid.unwrap_or_else(|| Error::new(ErrorKind::TopicNotKnown, sending(record)))
+    invalid.unwrap_or_else(|| about(ErrorKind::TopicNotKnown, record))
 }
 
 fn closed(record: &Record<'_>) -> Error {
-    Error::new(ErrorKind::Closed, sending(record))
+    let what = "the producer";
+    about(ErrorKind::Closed { what }, record)
+}
+
+/// An error about the topic and the partition that a record names.
+fn about(kind: ErrorKind, record: &Record<'_>) -> Error {
+    let error = Error::new(kind, sending(record));
+    let topic = record.topic.into();
+    match record.partition {
+        Some(partition) => error.about(&topic, partition),
+        None => error.about_topic(&topic),
+    }
 }
 
 fn now_ms() -> i64 {

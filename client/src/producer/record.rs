@@ -9,7 +9,7 @@ use std::{
 
 use ottla_protocol::records::Header;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// A record to be sent, borrowed from the caller: [`Producer::send`](super::Producer::send) copies it
 /// straight into the batch.
@@ -258,9 +258,9 @@ impl Completion {
         format!("writing to {}-{}", self.topic, self.partition)
     }
 
-    /// The error of a batch that nobody wrote.
+    /// The error of a batch that was not written.
     pub(super) fn given_up(&self) -> Error {
-        Error::new(ErrorKind::Closed, self.doing())
+        Error::closed("the producer", self.doing()).about(&self.topic, self.partition)
     }
 
     pub(super) fn is_finished(&self) -> bool {

@@ -6,6 +6,7 @@
 
 mod fault;
 mod inbox;
+pub mod setup;
 #[cfg(test)]
 mod tests;
 

@@ -30,7 +30,7 @@ impl Driver {
                     self.fetched(&fetch, response);
                 } else {
                     let doing = format!("fetching from broker {}", fetch.broker);
-                    self.lost(&fetch, &Error::broker(response.error_code, doing));
+                    self.lost(&fetch, &Error::answered(response.error_code, doing));
                 }
             }
             Event::Fetched(fetch, _, Err(error)) => self.lost(&fetch, &error),

@@ -29,7 +29,7 @@ use crate::{
     client::Client,
     error::{Error, Result},
     metadata::{Snapshot, Wish},
-    net::pool::Use,
+    net::dialer::Use,
 };
 use topics::{Assigned, Topics};
 
@@ -175,7 +175,7 @@ impl Driver {
         }
         for (key, code) in changes.gone {
             let doing = format!("reading {}-{}", key.0, key.1);
-            self.tell(&key, Error::broker(code, doing));
+            self.tell(&key, Error::answered(code, doing));
         }
     }
 
@@ -218,7 +218,7 @@ impl Driver {
         };
         let key = (topic.clone(), *partition);
         let trouble = Trouble {
-            error: Error::broker(*error, place),
+            error: Error::answered(*error, place),
             lost: *lost,
         };
         self.pass_on(&key, *incarnation, Err(trouble));
@@ -236,6 +236,10 @@ impl Driver {
         let Some(assigned) = self.topics.get(key) else {
             return;
         };
+        let content = content.map_err(|trouble| Trouble {
+            error: trouble.error.about(&key.0, key.1),
+            lost: trouble.lost,
+        });
         // The opener has ended when the consumer is being dropped.
         let _: Result<_, _> = self.raw.send(Raw {
             key: key.clone(),

@@ -12,7 +12,8 @@ use ottla_core::{
 };
 use ottla_protocol::{
     ErrorCode,
-    messages::{ProduceResponse, ProducedPartition},
+    messages::{InitProducerIdRequest, ProduceResponse, ProducedPartition},
+    wire::Request,
 };
 use tokio::time::Instant;
 
@@ -148,10 +149,12 @@ impl Sender {
     }
 
     pub(super) fn finish(&mut self, held: Held, outcome: Outcome, refusal: Option<&Arc<Refusal>>) {
-        let doing = || held.doing();
         let after_ms = self.settings.delivery_timeout.as_millis();
         let failed = |possibly_written, kind| {
-            BatchOutcome::Failed(unsure_if(possibly_written, kind, doing()))
+            let completion = &held.completion;
+            let hint = hint(&kind);
+            let error = unsure_if(possibly_written, kind, held.doing()).saying(hint);
+            BatchOutcome::Failed(error.about(&completion.topic, completion.partition))
         };
         let outcome = match outcome {
             Outcome::Delivered {
@@ -175,7 +178,10 @@ impl Sender {
                 let last = last_error.map(|failure| self.cause(&held, failure));
                 failed(possibly_written, ErrorKind::Timeout { after_ms, last })
             }
-            Outcome::Aborted { possibly_written } => failed(possibly_written, ErrorKind::Closed),
+            Outcome::Aborted { possibly_written } => {
+                let what = "the producer";
+                failed(possibly_written, ErrorKind::Closed { what })
+            }
         };
         held.completion.finish(outcome);
         self.flushes.end(held.number);
@@ -198,6 +204,15 @@ impl Sender {
     }
 }
 
+/// Which setting would help.
+fn hint(kind: &ErrorKind) -> Option<Arc<str>> {
+    let ErrorKind::Version(error) = kind else {
+        return None;
+    };
+    let wants_id = error.api == InitProducerIdRequest::NAME;
+    wants_id.then(|| "set enable.idempotence=false to produce without a producer id".into())
+}
+
 /// Why a batch was refused, as an error's kind.
 fn kind(failure: Failure) -> ErrorKind {
     match failure {
@@ -210,7 +225,7 @@ fn kind(failure: Failure) -> ErrorKind {
 
 /// What a broker said about single records (KIP-467). Where it names one record, its error is that
 /// one's; where it names several, each is invalid for a reason of its own.
-fn refusal(topic: &str, p: &ProducedPartition) -> Option<Arc<Refusal>> {
+fn refusal(topic: &Arc<str>, p: &ProducedPartition) -> Option<Arc<Refusal>> {
     if p.record_errors.is_empty() && p.error_message.is_none() {
         return None;
     }
@@ -221,7 +236,7 @@ fn refusal(topic: &str, p: &ProducedPartition) -> Option<Arc<Refusal>> {
     };
     let of_record = |code, message: &Option<Arc<str>>| {
         let message = message.clone().or_else(|| p.error_message.clone());
-        Error::refused(code, message, doing.clone())
+        Error::refused(code, message, doing.clone()).about(topic, p.index)
     };
     let mut records: Vec<_> = p
         .record_errors
@@ -232,7 +247,7 @@ fn refusal(topic: &str, p: &ProducedPartition) -> Option<Arc<Refusal>> {
     records.sort_by_key(|(index, _)| *index);
     let others = match &records[..] {
         [] => of_record(p.error_code, &None),
-        _ => Error::new(ErrorKind::BatchRefused(p.error_code), doing.clone()),
+        _ => Error::new(ErrorKind::BatchRefused(p.error_code), doing.clone()).about(topic, p.index),
     };
     Some(Arc::new(Refusal { records, others }))
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use ottla_core::{failure::Failure, producer::Request};
+use ottla_core::{failure::Failure, producer::Request, routing::Route};
 use ottla_protocol::{
     ErrorCode,
     messages::{InitProducerIdRequest, ProducePartition, ProduceRequest, ProduceTopic},
@@ -16,7 +16,7 @@ use ottla_protocol::{
 use tokio::time::Instant;
 
 use super::{Event, Produced, Sender, topic_id};
-use crate::{net::pool::Use, producer::settings::Acks, settings::as_millis};
+use crate::{net::dialer::Use, producer::settings::Acks, settings::as_millis};
 
 /// The last version in which topics go by name (KIP-516).
 const BY_NAME: i16 = 12;
@@ -31,13 +31,19 @@ pub(super) fn attempt_timeout(request_timeout: Duration, delivery_timeout: Durat
 impl Sender {
     pub(super) fn ask_for_producer_id(&mut self) {
         let client = self.client.clone();
+        let timeout = self.attempt_timeout();
         self.events.spawn(async move {
             let request = InitProducerIdRequest {
                 transactional_id: None,
                 transaction_timeout_ms: i32::MAX,
                 ..InitProducerIdRequest::default()
             };
-            Event::ProducerId(match client.request(request).await {
+            let mut call = client.call_to(Route::Any, request);
+            call.purpose = Use::Coordinator;
+            call.timeout = timeout;
+            // A producer id that is never used costs the cluster nothing.
+            call.repeatable = true;
+            Event::ProducerId(match client.call(call).await {
                 Ok(r) if r.error_code.is_ok() => Ok((r.producer_id, r.producer_epoch)),
                 Ok(r) => Err(Failure::Broker(r.error_code)),
                 Err(error) => {
@@ -83,8 +89,7 @@ impl Sender {
         // By id only when every topic has one (rule 41).
         let by_name = topic_data.iter().any(|t| t.topic_id.is_nil());
         let cap = if by_name { BY_NAME } else { i16::MAX };
-        let delivery_timeout = self.settings.delivery_timeout;
-        let timeout = attempt_timeout(self.client.request_timeout(), delivery_timeout);
+        let timeout = self.attempt_timeout();
         let acks = self.settings.acks;
         let message = Arc::new(ProduceRequest {
             transactional_id: None,
@@ -108,6 +113,14 @@ impl Sender {
             Event::Produced(broker, id, answer.await)
         };
         self.spawn_in_order(sending);
+    }
+
+    /// How long one request may take.
+    fn attempt_timeout(&self) -> Duration {
+        attempt_timeout(
+            self.client.request_timeout(),
+            self.settings.delivery_timeout,
+        )
     }
 
     /// Polls a request once, which puts it into its link's queue, and only then gives it a task of its

@@ -1,0 +1,128 @@
+//! The connections of a client: which requests share one, and how long it lives.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use ottla::{
+    Client, Consumer, Producer, Record, Start,
+    protocol::messages::{ApiKey, ApiVersionsRequest, CreateTopicsRequest},
+};
+use ottla_broker::{Action, Cluster};
+use ottla_tests::{Target, create};
+use tokio::time::{Instant, sleep};
+
+async fn stage() -> (Cluster, Client) {
+    let cluster = Cluster::builder().in_memory().start().await;
+    let cluster = cluster.expect("it starts");
+    let client = Target::in_memory_of(cluster.clone()).client().await;
+    create(&client, "t", 1, &[]).await;
+    (cluster, client)
+}
+
+/// A request that a broker never answers holds up no other use, and fails no other request.
+#[tokio::test(start_paused = true)]
+async fn a_slow_request_holds_up_no_other() {
+    let (cluster, client) = stage().await;
+    cluster.control(|request| match request.api_key {
+        ApiKey::CreateTopics => Action::Drop,
+        _ => Action::Pass,
+    });
+    let began = Instant::now();
+    let creating = client.clone();
+    let creating = tokio::spawn(async move {
+        let request = CreateTopicsRequest::default();
+        creating.request_controller(request).await
+    });
+    tokio::task::yield_now().await;
+    let producer = Producer::builder(&client).build().expect("it builds");
+    let delivery = producer.send(Record::to("t").value("x")).await;
+    let written = delivery.expect("it is taken").await;
+    assert_eq!(written.expect("it is written").offset, 0);
+    let start = client.offset("t", 0, Start::Earliest).await;
+    assert_eq!(start.expect("it is looked up"), 0);
+    let builder = Consumer::builder(&client).assign("t", 0, Start::Earliest);
+    let mut consumer = builder.build().await.expect("it builds");
+    consumer.recv().await.expect("the record comes");
+    let request = ApiVersionsRequest {
+        client_software_name: "x".into(),
+        client_software_version: "1".into(),
+    };
+    client.request(request).await.expect("it answers");
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let created = creating.await.expect("it runs");
+    let error = created.expect_err("it is not answered");
+    assert!(error.possibly_written(), "{error}");
+}
+
+/// A client that counts its connections, and gives up idle ones after a minute.
+async fn counting(cluster: &Cluster) -> (Client, Arc<AtomicU32>) {
+    let count = Arc::new(AtomicU32::new(0));
+    let (connected, connects) = (count.clone(), cluster.clone());
+    let mut builder = Client::builder(cluster.bootstrap());
+    // Metadata is not looked up again meanwhile: that would need a connection, too.
+    for (name, value) in [
+        ("connections.max.idle.ms", "60000"),
+        ("metadata.max.age.ms", "3600000"),
+    ] {
+        builder.set(name, value).expect("it is a setting");
+    }
+    let builder = builder.connect_with(move |host: &str, port| {
+        connected.fetch_add(1, Ordering::Relaxed);
+        connects.connect(host, port)
+    });
+    (builder.connect().await.expect("it is there"), count)
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_idle_connection_is_closed_and_made_again_when_it_is_needed() {
+    let (cluster, _) = stage().await;
+    let (client, count) = counting(&cluster).await;
+    let ask = async || {
+        let request = ApiVersionsRequest {
+            client_software_name: "x".into(),
+            client_software_version: "1".into(),
+        };
+        client.request(request).await.expect("it answers");
+        count.load(Ordering::Relaxed)
+    };
+    let first = ask().await;
+    for _ in 0..10 {
+        sleep(Duration::from_secs(50)).await;
+        assert_eq!(ask().await, first, "it is in use");
+    }
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(ask().await, first + 1);
+}
+
+/// A long poll is no idleness: its connection stays.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_waits_for_records_is_not_idle() {
+    let (cluster, _) = stage().await;
+    let (client, count) = counting(&cluster).await;
+    let mut builder = Consumer::builder(&client).assign("t", 0, Start::Earliest);
+    builder
+        .set("fetch.max.wait.ms", "120000")
+        .expect("it is a setting");
+    let mut consumer = builder.build().await.expect("it builds");
+    let reading = tokio::spawn(async move { consumer.recv().await.map(|r| r.offset) });
+    sleep(Duration::from_secs(1)).await;
+    let before = count.load(Ordering::Relaxed);
+    sleep(Duration::from_secs(100)).await;
+    let producer = Producer::builder(&client).build().expect("it builds");
+    let delivery = producer.send(Record::to("t").value("x")).await;
+    let began = Instant::now();
+    delivery.expect("it is taken").await.expect("it is written");
+    let read = reading.await.expect("it runs");
+    assert_eq!(read.expect("the record comes"), 0);
+    assert!(began.elapsed() < Duration::from_secs(1));
+    let made = count.load(Ordering::Relaxed) - before;
+    assert!(
+        made <= 2,
+        "{made} connections: the producer's, and one for its id"
+    );
+}
