@@ -211,6 +211,7 @@ mod tests {
         let body = ApiVersionsRequest {
             client_software_name: "ottla".into(),
             client_software_version: "1".into(),
+            ..ApiVersionsRequest::default()
         };
         let mut frame = request(&body, 3, Some("me")).expect("it fits");
         frame.set_correlation_id(7);

@@ -45,7 +45,7 @@ public class GoldenMessages {
         PrintStream out = new PrintStream(new BufferedOutputStream(System.out, 1 << 16));
         for (ApiMessageType api : ApiMessageType.values()) {
             if (!api.listeners().contains(ApiMessageType.ListenerType.BROKER)) continue;
-            short min = api.lowestSupportedVersion(), max = api.highestSupportedVersion(false);
+            short min = api.lowestSupportedVersion(), max = api.highestSupportedVersion(true);
             for (short v = min; v <= max; v++) {
                 boolean flexible = api.requestHeaderVersion(v) >= 2;
                 String name = api.name + " " + v;

@@ -3,11 +3,15 @@
 use super::*;
 
 api! {
-    ApiVersionsRequest => ApiVersionsResponse, key 18, versions 0-4, flexible 3+;
+    ApiVersionsRequest => ApiVersionsResponse, key 18, versions 0-5, flexible 3+;
 
     struct ApiVersionsRequest {
         client_software_name:    Arc<str> [3+],
         client_software_version: Arc<str> [3+],
+        /// The cluster that the client means (KIP-1242).
+        cluster_id:              Option<Arc<str>> [5+],
+        /// The broker that the client means; -1 is any.
+        node_id:                 i32 [5+] = -1,
     }
 
     /// A request in a version the broker does not speak is answered in version 0 with

@@ -106,10 +106,12 @@ apis! {
     79 ShareAcknowledge             share_acknowledge               ShareAcknowledgeRequest
     80 AddRaftVoter                 add_raft_voter                  AddRaftVoterRequest
     81 RemoveRaftVoter              remove_raft_voter               RemoveRaftVoterRequest
+    88 StreamsGroupHeartbeat        streams_group_heartbeat         StreamsGroupHeartbeatRequest
     89 StreamsGroupDescribe         streams_group_describe          StreamsGroupDescribeRequest
     90 DescribeShareGroupOffsets    describe_share_group_offsets    DescribeShareGroupOffsetsRequest
     91 AlterShareGroupOffsets       alter_share_group_offsets       AlterShareGroupOffsetsRequest
     92 DeleteShareGroupOffsets      delete_share_group_offsets      DeleteShareGroupOffsetsRequest
+    93 StreamsGroupTopologyDescriptionUpdate streams_group_topology_description_update StreamsGroupTopologyDescriptionUpdateRequest
     94 UnregisterController         unregister_controller           UnregisterControllerRequest
 }
 

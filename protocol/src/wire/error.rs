@@ -25,6 +25,8 @@ pub enum DecodeErrorKind {
         /// The bytes that are left.
         left: usize,
     },
+    /// A string of so many bytes, more than [`MAX_STRING`](super::MAX_STRING).
+    StringTooLong(usize),
     /// A length below -1.
     NegativeLength(i64),
     /// A string is not UTF-8.
@@ -75,6 +77,7 @@ impl fmt::Display for DecodeErrorKind {
             Self::TooLong { claimed, left } => {
                 write!(f, "a length of {claimed} is claimed with {left} bytes left")
             }
+            Self::StringTooLong(n) => write!(f, "a string of {n} bytes is longer than Kafka's are"),
             Self::NegativeLength(n) => write!(f, "a negative length ({n}) is claimed"),
             Self::NotUtf8 => write!(f, "a string is not UTF-8"),
             Self::BadVarint => write!(f, "a variable-length integer is too long"),

@@ -21,6 +21,9 @@ pub use reader::Reader;
 pub use schema::{Field, Spec, Type};
 pub use writer::Writer;
 
+/// The longest string in bytes that Kafka reads, in every version.
+pub const MAX_STRING: usize = i16::MAX as usize;
+
 /// A value that has one spelling per message version.
 pub trait Wire: Sized {
     /// What this value is in Kafka's schema language.

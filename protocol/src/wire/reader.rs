@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{DecodeError, DecodeErrorKind, Spec, Wire};
+use super::{DecodeError, DecodeErrorKind, MAX_STRING, Spec, Wire};
 
 /// Takes values off one frame. Byte strings are slices of the frame, not copies.
 #[derive(Debug)]
@@ -148,16 +148,20 @@ impl<'a> Reader<'a> {
         self.bounded(n)
     }
 
-    /// The length of a string; `None` is null. Never more than the bytes left.
+    /// The length of a string; `None` is null. Never more than the bytes left, nor than Kafka takes.
     ///
     /// # Errors
     /// When the length cannot be true.
     pub fn len16(&mut self) -> Result<Option<usize>, DecodeError> {
-        if self.flexible {
-            return self.len32();
+        if !self.flexible {
+            let n = i16::from_be_bytes(self.take_array()?);
+            return self.bounded(i64::from(n));
         }
-        let n = i16::from_be_bytes(self.take_array()?);
-        self.bounded(i64::from(n))
+        let n = self.len32()?;
+        match n.filter(|n| *n > MAX_STRING) {
+            Some(n) => Err(self.error(DecodeErrorKind::StringTooLong(n))),
+            None => Ok(n),
+        }
     }
 
     fn bounded(&self, claimed: i64) -> Result<Option<usize>, DecodeError> {

@@ -2,7 +2,7 @@
 
 use bytes::{BufMut, Bytes};
 
-use super::{EncodeError, EncodeErrorKind, Spec, Wire};
+use super::{EncodeError, EncodeErrorKind, MAX_STRING, Spec, Wire};
 
 /// A payload of at least this many bytes is shared with the frame instead of copied into it.
 const SHARE_FROM: usize = 4096;
@@ -200,13 +200,12 @@ impl Writer {
         }
     }
 
-    /// The length of a string: compact where flexible, `int16` before.
+    /// The length of a string: compact where flexible, `int16` before. Kafka reads no longer ones in
+    /// either form, and ends the connection instead.
     pub fn len16(&mut self, n: Option<usize>) {
-        if self.flexible {
-            return self.len32(n);
-        }
         match n {
-            Some(n) if n > i16::MAX as usize => self.refuse(EncodeErrorKind::TooLong(n)),
+            Some(n) if n > MAX_STRING => self.refuse(EncodeErrorKind::TooLong(n)),
+            n if self.flexible => self.len32(n),
             n => self.buf.put_i16(n.map_or(-1, |n| n as i16)),
         }
     }

@@ -7,6 +7,10 @@ use bytes::Bytes;
 use uuid::Uuid;
 
 use super::super::*;
+use crate::{
+    frame,
+    wire::{DecodeErrorKind, EncodeErrorKind},
+};
 
 /// Writing the message gives the bytes, and reading the bytes gives the message.
 #[track_caller]
@@ -336,4 +340,27 @@ fn what_a_version_cannot_carry_is_dropped_or_refused() {
     let refused = written(&order, 6).expect_err("version 6 has no sessions");
     assert_eq!(refused.field, "forgotten_topics_data");
     assert!(written(&order, 7).is_ok());
+}
+
+/// Kafka ends the connection at a longer string in every version.
+#[test]
+fn a_string_that_kafka_does_not_read_is_neither_written_nor_read() {
+    let named = |len| MetadataRequest {
+        topics: Some(vec![MetadataRequestTopic {
+            name: Some("x".repeat(len).as_str().into()),
+            ..MetadataRequestTopic::default()
+        }]),
+        ..MetadataRequest::default()
+    };
+    for version in [0, 8, 9, 13] {
+        assert!(frame::request(&named(32_767), version, None).is_ok());
+        let error = frame::request(&named(32_768), version, None).expect_err("it is too long");
+        assert_eq!(error.kind, EncodeErrorKind::TooLong(32_768));
+    }
+    // A compact string of 32,768 bytes, with its length plus one in front.
+    let bytes = [&[0x81, 0x80, 0x02][..], &[b'x'; 32_768]].concat();
+    let bytes = Bytes::from(bytes);
+    let mut reader = Reader::new(&bytes, 9, true);
+    let error = <Arc<str> as Wire>::decode(&mut reader).expect_err("it is too long");
+    assert_eq!(error.kind, DecodeErrorKind::StringTooLong(32_768));
 }
