@@ -82,7 +82,10 @@ pub(crate) struct Served {
 
 type Running<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-/// What is served, in every version that the protocol crate speaks.
+/// The newest version of InitProducerId that Kafka offers: it calls the next one unstable (KIP-939).
+const INIT_PRODUCER_ID: i16 = 5;
+
+/// What is served, in every version that the protocol crate speaks and Kafka offers.
 pub(crate) static SERVED: &[Served] = &[
     served::<ProduceRequest>(ApiKey::Produce),
     served::<FetchRequest>(ApiKey::Fetch),
@@ -94,8 +97,17 @@ pub(crate) static SERVED: &[Served] = &[
     served::<ApiVersionsRequest>(ApiKey::ApiVersions),
     served::<CreateTopicsRequest>(ApiKey::CreateTopics),
     served::<DeleteTopicsRequest>(ApiKey::DeleteTopics),
-    served::<InitProducerIdRequest>(ApiKey::InitProducerId),
+    served_up_to::<InitProducerIdRequest>(ApiKey::InitProducerId, INIT_PRODUCER_ID),
+    served::<OffsetForLeaderEpochRequest>(ApiKey::OffsetForLeaderEpoch),
 ];
+
+const fn served_up_to<R: Handle>(key: ApiKey, newest: i16) -> Served {
+    let served = served::<R>(key);
+    Served {
+        versions: *R::VERSIONS.start()..=newest,
+        ..served
+    }
+}
 
 const fn served<R: Handle>(key: ApiKey) -> Served {
     Served {

@@ -4,13 +4,16 @@ use bytes::Bytes;
 use ottla_protocol::{
     ErrorCode,
     messages::RecordRefusal,
-    records::{Batch, Batches, Compression, Decompressor, RawBatch, TimestampType},
+    records::{Batch, BatchHeader, Batches, Compression, Decompressor, RawBatch, TimestampType},
 };
 
 use crate::topic_config::TopicConfig;
 
 /// The first version of Produce that may carry zstd (KIP-110).
 const ZSTD_FROM: i16 = 7;
+
+/// Bytes in front of the flags of an LZ4 frame.
+const LZ4_MAGIC_LEN: usize = 4;
 
 /// Why a batch is not taken.
 #[derive(Debug, Default)]
@@ -52,10 +55,22 @@ pub(crate) fn validate(
     raw.check_crc()
         .map_err(|_| corrupt("the checksum is wrong"))?;
     check_header(&raw, config, now_ms)?;
+    if codec == Compression::Lz4 && has_linked_blocks(&raw) {
+        let message = "Kafka reads no LZ4 frame with linked blocks";
+        return Err(refuse(ErrorCode::UNKNOWN_SERVER_ERROR, message));
+    }
     let batch = raw.clone().open_unchecked(decompressor);
     let batch = batch.map_err(|_| corrupt("the records cannot be decompressed or counted"))?;
     check_records(&batch, config)?;
     Ok(raw)
+}
+
+/// Whether an LZ4 frame says that its blocks refer to those before them. The other clients of this
+/// protocol read such frames, and Kafka does not.
+fn has_linked_blocks(raw: &RawBatch) -> bool {
+    const INDEPENDENT: u8 = 1 << 5;
+    let flags = raw.bytes().get(BatchHeader::LEN + LZ4_MAGIC_LEN);
+    flags.is_some_and(|flags| flags & INDEPENDENT == 0)
 }
 
 /// Every version that is still served takes exactly one batch per partition.

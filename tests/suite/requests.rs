@@ -3,14 +3,18 @@
 use std::time::Duration;
 
 use ottla::{
-    CoordinatorType, ErrorKind,
+    Client, Compression, CoordinatorType, ErrorKind, Producer, Record,
     protocol::{
         ErrorCode,
         messages::{
-            ApiVersionsRequest, InitProducerIdRequest, MetadataRequest, OffsetCommitRequest,
+            ApiVersionsRequest, CreatableTopic, CreateTopicsRequest, InitProducerIdRequest,
+            MetadataRequest, MetadataRequestTopic, OffsetCommitRequest,
             OffsetCommitRequestPartition, OffsetCommitRequestTopic, OffsetFetchRequest,
-            OffsetFetchRequestGroup, WriteTxnMarkersRequest,
+            OffsetFetchRequestGroup, OffsetForLeaderEpochRequest, OffsetForLeaderPartition,
+            OffsetForLeaderTopic, ProducePartition, ProduceRequest, ProduceTopic,
+            WriteTxnMarkersRequest,
         },
+        records::{BatchBuilder, Compressor, NewRecord, ProducerStamp},
     },
 };
 use ottla_tests::{Target, delete, on_every_cluster};
@@ -21,6 +25,9 @@ on_every_cluster! {
     a_producer_id_is_handed_out_once
     many_requests_at_once_are_each_answered
     a_broker_that_does_not_exist_is_named
+    the_end_of_a_leader_epoch_is_told
+    a_batch_of_linked_lz4_blocks_is_refused
+    names_that_no_topic_can_have_are_refused_by_the_broker
 }
 
 async fn metadata_of_all_topics_names_a_new_one_until_it_is_deleted(target: Target) {
@@ -108,7 +115,7 @@ async fn many_requests_at_once_are_each_answered(target: Target) {
         waiting.spawn(async move {
             let topic = format!("no-such-topic-{n}");
             let request = MetadataRequest {
-                topics: Some(vec![ottla::protocol::messages::MetadataRequestTopic {
+                topics: Some(vec![MetadataRequestTopic {
                     name: Some(topic.as_str().into()),
                     ..Default::default()
                 }]),
@@ -150,4 +157,125 @@ async fn an_api_that_a_broker_does_not_offer_is_named() {
     let error = error.expect_err("it is not offered");
     assert!(matches!(error.kind(), ErrorKind::Version(_)));
     assert!(error.to_string().contains("WriteTxnMarkers"), "{error}");
+}
+
+/// The leader of the topic's only partition, and its epoch.
+async fn leader(client: &Client, topic: &str) -> (i32, i32) {
+    client.topic(topic).await.expect("it was created");
+    let leader = client.topology().leader(topic, 0);
+    leader.expect("it has one")
+}
+
+async fn the_end_of_a_leader_epoch_is_told(target: Target) {
+    let (client, topic) = target.topic(1).await;
+    let (broker, epoch) = leader(&client, &topic).await;
+    let producer = Producer::builder(&client).build().expect("it builds");
+    for _ in 0..3 {
+        let delivery = producer.send(Record::to(&topic).value("x")).await;
+        delivery.expect("it is taken").await.expect("it is written");
+    }
+    let end = async |partition, current_leader_epoch, leader_epoch| {
+        let request = OffsetForLeaderEpochRequest {
+            topics: vec![OffsetForLeaderTopic {
+                topic: topic.as_str().into(),
+                partitions: vec![OffsetForLeaderPartition {
+                    partition,
+                    current_leader_epoch,
+                    leader_epoch,
+                }],
+            }],
+            ..OffsetForLeaderEpochRequest::default()
+        };
+        let answer = client.request_broker(broker, request).await;
+        let answer = answer.expect("it answers");
+        let found = &answer.topics[0].partitions[0];
+        (found.error_code, found.leader_epoch, found.end_offset)
+    };
+    let (none, unknown) = (ErrorCode::NONE, ErrorCode::UNKNOWN_LEADER_EPOCH);
+    assert_eq!(end(0, -1, epoch).await, (none, epoch, 3));
+    assert_eq!(end(0, epoch, epoch).await, (none, epoch, 3));
+    assert_eq!(end(0, epoch, epoch + 1).await, (none, -1, -1));
+    assert_eq!(end(0, epoch, -1).await, (none, -1, -1));
+    assert_eq!(end(0, epoch + 1, epoch).await, (unknown, -1, -1));
+    let missing = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    assert_eq!(end(7, -1, epoch).await, (missing, -1, -1));
+}
+
+/// Kafka reads no LZ4 frame whose blocks refer to those before them.
+async fn a_batch_of_linked_lz4_blocks_is_refused(target: Target) {
+    let (client, topic) = target.topic(1).await;
+    let (broker, _) = leader(&client, &topic).await;
+    let value = "a value that can be packed ".repeat(20);
+    let mut batch = BatchBuilder::new(Vec::new(), 10_000);
+    let record = NewRecord {
+        value: Some(value.as_bytes()),
+        ..NewRecord::default()
+    };
+    assert!(batch.append(&record));
+    let mut compressor = Compressor::new(Compression::Lz4, None);
+    let sealed = batch.seal_compressed(&mut compressor, Vec::new());
+    let (mut sealed, _) = sealed.expect("it packs");
+    sealed.stamp(ProducerStamp::NONE);
+    let good = sealed.as_ref().to_vec();
+    let mut linked = good.clone();
+    // The flags of the frame, and the checksum of its header.
+    assert_eq!(linked[61..68], [4, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82]);
+    linked[65] = 0x40;
+    linked[67] = 0xc0;
+    let crc = crc32c::crc32c(&linked[21..]);
+    linked[17..21].copy_from_slice(&crc.to_be_bytes());
+    let topic_id = client.topic(&topic).await.expect("it is there").id;
+    for (records, expected) in [
+        (good, ErrorCode::NONE),
+        (linked, ErrorCode::UNKNOWN_SERVER_ERROR),
+    ] {
+        let request = ProduceRequest {
+            acks: -1,
+            timeout_ms: 5000,
+            topic_data: vec![ProduceTopic {
+                name: topic.as_str().into(),
+                topic_id,
+                partition_data: vec![ProducePartition {
+                    index: 0,
+                    records: Some(records.into()),
+                }],
+            }],
+            ..ProduceRequest::default()
+        };
+        let answer = client.request_broker(broker, request).await;
+        let answer = answer.expect("it answers");
+        let written = &answer.responses[0].partition_responses[0];
+        assert_eq!(written.error_code, expected);
+    }
+}
+
+async fn names_that_no_topic_can_have_are_refused_by_the_broker(target: Target) {
+    let client = target.client().await;
+    let long = "x".repeat(250);
+    for name in [".", "..", "a b", "a/b", "\u{e9}", &long] {
+        let request = MetadataRequest {
+            topics: Some(vec![MetadataRequestTopic {
+                name: Some(name.into()),
+                ..MetadataRequestTopic::default()
+            }]),
+            allow_auto_topic_creation: true,
+            ..MetadataRequest::default()
+        };
+        let answer = client.request(request).await.expect("it answers");
+        let code = answer.topics[0].error_code;
+        assert_eq!(code, ErrorCode::INVALID_TOPIC_EXCEPTION, "{name}");
+        let request = CreateTopicsRequest {
+            topics: vec![CreatableTopic {
+                name: name.into(),
+                num_partitions: 1,
+                replication_factor: 1,
+                ..CreatableTopic::default()
+            }],
+            timeout_ms: 5000,
+            ..CreateTopicsRequest::default()
+        };
+        let answer = client.request_controller(request).await;
+        let code = answer.expect("it answers").topics[0].error_code;
+        assert_eq!(code, ErrorCode::INVALID_TOPIC_EXCEPTION, "{name}");
+    }
 }

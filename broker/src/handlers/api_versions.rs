@@ -14,10 +14,14 @@ impl Handle for ApiVersionsRequest {
     async fn handle(self, call: Call<'_>) -> Answer<ApiVersionsResponse> {
         let names = [&self.client_software_name, &self.client_software_version];
         let well_named = call.version < NAMES_FROM || names.iter().all(|name| is_name(name));
-        Answer::Response(response(if well_named {
-            ErrorCode::NONE
-        } else {
-            ErrorCode::INVALID_REQUEST
+        let is_meant = |id: &str| id == call.shared.cluster_id && self.node_id == call.broker;
+        Answer::Response(response(match &self.cluster_id {
+            _ if !well_named => ErrorCode::INVALID_REQUEST,
+            // Both are named, or neither, as Kafka 4.4 wants it (KIP-1242).
+            Some(_) if self.node_id < 0 => ErrorCode::INVALID_REQUEST,
+            None if self.node_id >= 0 => ErrorCode::INVALID_REQUEST,
+            Some(id) if !is_meant(id) => ErrorCode::REBOOTSTRAP_REQUIRED,
+            _ => ErrorCode::NONE,
         }))
     }
 

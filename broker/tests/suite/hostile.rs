@@ -70,3 +70,29 @@ async fn requests_that_come_together_or_in_pieces_are_answered_in_order() {
         assert_eq!(frame::correlation_id(&answer), Some(id));
     }
 }
+
+/// Kafka reads no string of more than 32,767 bytes, in any version.
+#[tokio::test]
+async fn a_string_that_is_too_long_ends_the_connection() {
+    for (len, closes) in [(32_767, false), (32_768, true), (40_000, true)] {
+        let cluster = cluster(Cluster::builder()).await;
+        let mut client = Client::of(&cluster, 1).await;
+        // Metadata 9: key, version, id, no client id, no tags; one topic with a name.
+        let mut body = b"\0\x03\0\x09\0\0\0\0\xff\xff\0\x02".to_vec();
+        let mut claimed = len as u32 + 1;
+        while claimed >= 0x80 {
+            body.push(claimed as u8 | 0x80);
+            claimed >>= 7;
+        }
+        body.push(claimed as u8);
+        body.resize(body.len() + len, b'x');
+        body.extend_from_slice(&[0, 0, 0, 0, 0]);
+        let size = (body.len() as u32).to_be_bytes();
+        client.send_raw(&[&size[..], &body].concat()).await;
+        if closes {
+            assert!(client.is_closed().await, "{len}");
+        } else {
+            assert!(client.frame().await.is_some(), "{len}");
+        }
+    }
+}
