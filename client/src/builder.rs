@@ -49,6 +49,7 @@ impl ClientBuilder {
                 metadata_max_idle: Duration::from_secs(300),
                 max_frame: ottla_core::connection::MAX_FRAME,
                 auto_create: false,
+                checks_cluster: true,
                 seeds: Seeds::default(),
             },
             connect: Arc::new(Tcp),
@@ -106,6 +107,7 @@ impl ClientBuilder {
     /// | `metadata.max.idle.ms` | 300000 |
     /// | `receive.message.max.bytes` | 104857600 |
     /// | `allow.auto.create.topics` | false |
+    /// | `metadata.cluster.check.enable` | true; brokers from 4.4 on check that they are meant (KIP-1242) |
     ///
     /// # Errors
     /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these,
@@ -126,6 +128,7 @@ impl ClientBuilder {
             "metadata.max.idle.ms" => s.metadata_max_idle = millis(name, value)?,
             "metadata.max.age.ms" => s.metadata_max_age = millis(name, value)?,
             "receive.message.max.bytes" => s.max_frame = number(name, value)?,
+            "metadata.cluster.check.enable" => s.checks_cluster = boolean(name, value)?,
             "allow.auto.create.topics" => s.auto_create = boolean(name, value)?,
             _ => return Err(settings::unknown(name, "client")),
         }
@@ -151,6 +154,7 @@ impl ClientBuilder {
             backoff: settings.reconnect_backoff,
             max_frame: settings.max_frame,
             seeds: settings.seeds.clone(),
+            checks_cluster: settings.checks_cluster,
         };
         let brokers = Arc::new(Brokers::new(dialer));
         let now = Instant::now().into_std();

@@ -73,6 +73,13 @@ impl Client {
             .await
     }
 
+    /// Makes one attempt, for a machine that has pauses of its own.
+    pub(crate) async fn call_once<R: Request + Sync>(&self, call: Call<R>) -> Result<R::Response> {
+        match self.attempt(&call, self.deadline()).await {
+            Attempt::Done(result) | Attempt::Again(result) => result,
+        }
+    }
+
     /// Makes attempts, with pauses that grow, until one is done or the next would come too late.
     pub(crate) async fn repeat<T, F>(
         &self,

@@ -86,6 +86,9 @@ pub enum ErrorKind {
     Connect(IoError),
     /// The cluster has no broker of this id, as far as the client knows now.
     NoSuchBroker,
+    /// Another broker answers at the address than the one that is named here (KIP-1242): nothing was
+    /// sent. Metadata is looked up again.
+    Misrouted(String),
     /// A broker of another cluster answers at the address: nothing is sent there.
     OtherCluster(OtherCluster),
     /// The connection was lost, or given up.
@@ -211,6 +214,7 @@ impl Error {
             self.kind(),
             ErrorKind::Connect(_)
                 | ErrorKind::NoSuchBroker
+                | ErrorKind::Misrouted(_)
                 | ErrorKind::OtherCluster(_)
                 | ErrorKind::Timeout { .. }
         )
@@ -281,6 +285,7 @@ impl Error {
             ErrorKind::Broker(code) => code.is_retriable(),
             ErrorKind::Connect(_)
             | ErrorKind::NoSuchBroker
+            | ErrorKind::Misrouted(_)
             | ErrorKind::OtherCluster(_)
             | ErrorKind::Disconnected(_)
             | ErrorKind::Io(_)
@@ -326,6 +331,7 @@ impl fmt::Display for ErrorKind {
             Self::NotAssigned => write!(f, "it is not assigned to this consumer"),
             Self::Connect(what) => write!(f, "cannot connect: {what}"),
             Self::NoSuchBroker => write!(f, "the cluster has no such broker"),
+            Self::Misrouted(meant) => write!(f, "another broker answers there than {meant}"),
             Self::OtherCluster(other) => write!(f, "{other}"),
             Self::Disconnected(fault) => write!(f, "{fault}"),
             Self::Io(what) => write!(f, "the connection failed: {what}"),

@@ -23,6 +23,7 @@ pub(crate) struct Settings {
     pub(crate) metadata_max_idle: Duration,
     pub(crate) max_frame: usize,
     pub(crate) auto_create: bool,
+    pub(crate) checks_cluster: bool,
     pub(crate) seeds: Seeds,
 }
 

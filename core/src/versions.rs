@@ -101,6 +101,13 @@ impl Versions {
         }
     }
 
+    /// The newest version of ApiVersions that the broker speaks.
+    #[must_use]
+    pub fn newest_api_versions(&self) -> i16 {
+        let range = self.ranges.get(&ApiVersionsRequest::KEY);
+        range.map_or(0, |(_, newest)| *newest)
+    }
+
     /// Every API that both sides speak, with the newest common version.
     pub fn common(&self) -> impl Iterator<Item = (ApiKey, i16)> {
         let apis = ottla_protocol::messages::APIS.iter();
@@ -122,7 +129,7 @@ impl Versions {
 #[derive(Debug)]
 pub struct Negotiation {
     version: i16,
-    /// Connections that were closed on us at the newest version.
+    /// Connections that were closed on us in the first version.
     closed: u32,
 }
 
@@ -137,20 +144,27 @@ pub enum Negotiated {
     Refused(ErrorCode),
 }
 
-/// How often the newest version is tried before an old broker is suspected that closes the
+/// The version in which a broker is asked of which nothing is known. Brokers before 4.4 refuse a newer
+/// one, which would cost every connection to them a second round trip.
+pub const FIRST_VERSION: i16 = 4;
+
+/// How often the first version is tried before an old broker is suspected that closes the
 /// connection instead of answering.
-const TRIES_AT_NEWEST: u32 = 2;
+const TRIES_AT_FIRST: u32 = 2;
 
 impl Default for Negotiation {
     fn default() -> Self {
-        Self {
-            version: *ApiVersionsRequest::VERSIONS.end(),
-            closed: 0,
-        }
+        Self::asking_in(FIRST_VERSION)
     }
 }
 
 impl Negotiation {
+    /// Asks in this version first.
+    #[must_use]
+    pub const fn asking_in(version: i16) -> Self {
+        Self { version, closed: 0 }
+    }
+
     /// The version to ask in.
     #[must_use]
     pub const fn version(&self) -> i16 {
@@ -182,13 +196,13 @@ impl Negotiation {
     }
 
     /// The connection was closed instead of an answer. True when it is worth trying once more on a
-    /// new one: at the newest version first, then in version 0.
+    /// new one: in the same version first, then in version 0.
     pub fn handle_closed(&mut self) -> bool {
         if self.version == 0 {
             return false;
         }
         self.closed += 1;
-        if self.closed >= TRIES_AT_NEWEST {
+        if self.closed >= TRIES_AT_FIRST {
             self.version = 0;
         }
         true
@@ -270,7 +284,7 @@ mod tests {
     fn a_broker_that_hangs_up_is_asked_twice_and_then_in_version_0() {
         let mut n = Negotiation::default();
         assert!(n.handle_closed());
-        assert_eq!(n.version(), *ApiVersionsRequest::VERSIONS.end());
+        assert_eq!(n.version(), FIRST_VERSION);
         assert!(n.handle_closed());
         assert_eq!(n.version(), 0);
         assert!(!n.handle_closed());

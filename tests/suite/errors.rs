@@ -179,3 +179,20 @@ async fn a_cluster_without_producer_ids_is_told_once_with_the_setting_that_helps
     assert!(began.elapsed() < Duration::from_secs(1));
     assert_eq!(error.code(), None::<Code>);
 }
+
+/// A record that was never sent tells what it waited for.
+#[tokio::test(start_paused = true)]
+async fn a_record_that_waited_for_a_producer_id_tells_why_there_was_none() {
+    let (cluster, client) = stage().await;
+    cluster.control(|request| match request.api_key {
+        ApiKey::InitProducerId => Action::Fail(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS),
+        _ => Action::Pass,
+    });
+    let builder = Producer::builder(&client).delivery_timeout(Duration::from_secs(5));
+    let producer = builder.build().expect("it builds");
+    let delivery = producer.send(Record::to("t").value("x")).await;
+    let error = delivery.expect("it is taken").await;
+    let told = error.expect_err("there is no id").to_string();
+    let cause = "asking for a producer id: COORDINATOR_LOAD_IN_PROGRESS";
+    assert!(told.contains(cause), "{told}");
+}

@@ -51,6 +51,7 @@ async fn a_slow_request_holds_up_no_other() {
     let request = ApiVersionsRequest {
         client_software_name: "x".into(),
         client_software_version: "1".into(),
+        ..ApiVersionsRequest::default()
     };
     client.request(request).await.expect("it answers");
     assert!(began.elapsed() < Duration::from_secs(1));
@@ -86,6 +87,7 @@ async fn an_idle_connection_is_closed_and_made_again_when_it_is_needed() {
         let request = ApiVersionsRequest {
             client_software_name: "x".into(),
             client_software_version: "1".into(),
+            ..ApiVersionsRequest::default()
         };
         client.request(request).await.expect("it answers");
         count.load(Ordering::Relaxed)

@@ -10,7 +10,9 @@ use std::{
 
 use ottla::{
     Client, Consumer, ErrorCode, ErrorKind, Producer, Record, Start,
-    protocol::messages::{ApiKey, CreatePartitionsRequest, MetadataRequest, MetadataResponse},
+    protocol::messages::{
+        ApiKey, ApiVersionsRequest, CreatePartitionsRequest, MetadataRequest, MetadataResponse,
+    },
 };
 use ottla_broker::{Action, Cluster};
 use ottla_tests::{Target, create, delete, patient};
@@ -327,5 +329,87 @@ async fn a_silent_bootstrap_server_costs_a_second() {
                 began.elapsed()
             );
         }
+    }
+}
+
+/// A client whose connections lead to another cluster from some time on. Returns how many produce
+/// requests reach that cluster.
+async fn produce_requests_at_the_wrong_cluster(check: &str) -> u32 {
+    let start = async |id: &str| {
+        let builder = Cluster::builder().in_memory().cluster_id(id);
+        builder.topic("t", 1).start().await.expect("it starts")
+    };
+    let (right, wrong) = (start("right").await, start("wrong").await);
+    let is_taken_over = Arc::new(AtomicU32::new(0));
+    let (switch, clusters) = (is_taken_over.clone(), (right.clone(), wrong.clone()));
+    let connect = move |host: &str, port| match switch.load(Ordering::Relaxed) {
+        0 => clusters.0.connect(host, port),
+        _ => clusters.1.connect(host, port),
+    };
+    let mut builder = Client::builder(right.bootstrap()).connect_with(connect);
+    builder
+        .set("metadata.cluster.check.enable", check)
+        .expect("it is a setting");
+    let client = builder.connect().await.expect("it is there");
+    let producer = Producer::builder(&client)
+        .delivery_timeout(Duration::from_secs(5))
+        .build()
+        .expect("it builds");
+    let send = async || {
+        let delivery = producer.send(Record::to("t").value("x")).await;
+        delivery.expect("it is taken").await
+    };
+    send().await.expect("it is written");
+    let produced = Arc::new(AtomicU32::new(0));
+    let counted = produced.clone();
+    wrong.control(move |request| {
+        if request.api_key == ApiKey::Produce {
+            counted.fetch_add(1, Ordering::Relaxed);
+        }
+        Action::Pass
+    });
+    right.control(|_| Action::CutBefore);
+    is_taken_over.store(1, Ordering::Relaxed);
+    let error = send().await.expect_err("the cluster is gone");
+    assert!(error.to_string().contains("right"), "{error}");
+    produced.load(Ordering::Relaxed)
+}
+
+/// Not even a request that a broker of another cluster would refuse reaches it (KIP-1242).
+#[tokio::test(start_paused = true)]
+async fn a_connection_names_the_broker_and_the_cluster_that_it_is_meant_for() {
+    assert_eq!(produce_requests_at_the_wrong_cluster("true").await, 0);
+    assert!(produce_requests_at_the_wrong_cluster("false").await > 0);
+}
+
+/// Kafka 4.4 checks the names; brokers before it are not asked in a version that they refuse.
+#[tokio::test]
+async fn connections_that_name_their_broker_are_taken_by_real_kafka() {
+    let Some(target) = Target::real() else {
+        return;
+    };
+    let (client, topic) = target.topic(1).await;
+    let producer = Producer::builder(&client).build().expect("it builds");
+    let delivery = producer.send(Record::to(&topic).value("x")).await;
+    delivery.expect("it is taken").await.expect("it is written");
+    let (cluster_id, node_id) = (Some("wrong".into()), 1);
+    let request = ApiVersionsRequest {
+        client_software_name: "ottla".into(),
+        client_software_version: "1".into(),
+        cluster_id,
+        node_id,
+    };
+    let broker = client.topology().brokers.keys().next().copied();
+    let asked = client.request_broker(broker.expect("there is one"), request);
+    let answer = asked.await.expect("it answers");
+    let newest = answer
+        .api_keys
+        .iter()
+        .find(|a| a.api_key == ApiKey::ApiVersions as i16);
+    // One that speaks version 5 refuses, and names no versions.
+    if newest.is_none() {
+        assert_eq!(answer.error_code, ErrorCode::REBOOTSTRAP_REQUIRED);
+    } else {
+        assert_eq!(newest.map(|a| a.max_version), Some(4));
     }
 }

@@ -177,9 +177,7 @@ impl Task {
             generation = topology.generation,
             "refreshed metadata"
         );
-        let at = |a: &Address| topology.brokers.values().any(|b| Address::of(b) == *a);
-        self.brokers
-            .retain(|address| at(address) || self.seeds.contains(address));
+        self.brokers.update(&topology, &self.seeds);
         self.publish.send_modify(|s| {
             s.topology = topology;
             s.answers += 1;

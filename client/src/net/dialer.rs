@@ -18,6 +18,8 @@ pub(crate) struct Dialer {
     pub(crate) backoff: Backoff,
     pub(crate) max_frame: usize,
     pub(crate) seeds: Seeds,
+    /// `metadata.cluster.check.enable`.
+    pub(crate) checks_cluster: bool,
 }
 
 /// What a connection is used for. A broker answers the requests of a connection in order, so a slow

@@ -22,6 +22,7 @@ use super::{
     address::Address,
     call::{Call, Encode},
     dialer::{Dialer, Use},
+    peers::Peers,
     session::Task,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -46,12 +47,13 @@ impl Drop for Link {
 }
 
 impl Link {
-    pub(crate) fn new(address: Address, purpose: Use, dialer: Dialer) -> Self {
+    pub(crate) fn new(address: Address, purpose: Use, dialer: Dialer, peers: Peers) -> Self {
         let (calls, queue) = mpsc::channel(QUEUE);
         let task = Task {
             address: address.clone(),
             purpose,
             dialer,
+            peers,
         };
         let task = tokio::spawn(task.run(queue)).abort_handle();
         Self {

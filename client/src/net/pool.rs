@@ -2,24 +2,26 @@
 //! front of a produce request (rule 7).
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
 };
 
-use ottla_core::cluster::OtherCluster;
+use ottla_core::cluster::{OtherCluster, Topology};
 
 use super::{
     address::Address,
     dialer::{Dialer, Use},
     link::Link,
+    peers::Peers,
 };
 
 /// All links of a client, made when they are first asked for.
 pub(crate) struct Brokers {
     dialer: Dialer,
+    peers: Peers,
     links: Mutex<BTreeMap<(Address, Use), Arc<Link>>>,
     consumers: AtomicU32,
     /// Addresses at which brokers of another cluster answered.
@@ -30,6 +32,7 @@ impl Brokers {
     pub(crate) fn new(dialer: Dialer) -> Self {
         Self {
             dialer,
+            peers: Peers::default(),
             links: Mutex::default(),
             consumers: AtomicU32::new(0),
             foreign: Mutex::default(),
@@ -45,9 +48,22 @@ impl Brokers {
         if let Some(link) = open {
             return link.clone();
         }
-        let link = Arc::new(Link::new(address.clone(), purpose, self.dialer.clone()));
+        let link = Arc::new(self.new_link(address, purpose));
         links.insert(key, link.clone());
         link
+    }
+
+    fn new_link(&self, address: &Address, purpose: Use) -> Link {
+        let (dialer, peers) = (self.dialer.clone(), self.peers.clone());
+        Link::new(address.clone(), purpose, dialer, peers)
+    }
+
+    /// Takes in where brokers are now. Links to addresses that are neither a broker's nor a bootstrap
+    /// server's are dropped.
+    pub(crate) fn update(&self, topology: &Topology, seeds: &[Address]) {
+        self.peers.update(topology);
+        let brokers: HashSet<_> = topology.brokers.values().map(|b| Address::of(b)).collect();
+        self.retain(|address| brokers.contains(address) || seeds.contains(address));
     }
 
     /// Drops the links of a use that is over.
@@ -68,7 +84,7 @@ impl Brokers {
     }
 
     /// Drops the links to addresses that are no broker's any more.
-    pub(crate) fn retain(&self, known: impl Fn(&Address) -> bool) {
+    fn retain(&self, known: impl Fn(&Address) -> bool) {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
         links.retain(|(address, _), _| known(address));
         drop(links);

@@ -24,6 +24,7 @@ use super::{
     call::{Call, Reply},
     connect::Stream,
     dialer::{Dialer, Use},
+    peers::Peers,
     socket::{next_answer, transfer},
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -35,6 +36,7 @@ pub(super) struct Task {
     pub(super) address: Address,
     pub(super) purpose: Use,
     pub(super) dialer: Dialer,
+    pub(super) peers: Peers,
 }
 
 /// What is kept of a call while its answer is awaited. A request of the setup has no caller.
@@ -117,7 +119,10 @@ impl Task {
         let deadline = deadline.min(Instant::now() + self.dialer.setup_timeout);
         let started = Instant::now();
         let client_id = self.dialer.client_id.as_deref();
-        let mut setup = Setup::new(client_id, env!("CARGO_PKG_VERSION"));
+        // An answer for metadata says which cluster it comes from, and errors then name both clusters.
+        let checks = self.dialer.checks_cluster && self.purpose != Use::Metadata;
+        let meant = self.peers.meant(&self.address).filter(|_| checks);
+        let mut setup = Setup::new(client_id, env!("CARGO_PKG_VERSION"), meant);
         loop {
             let mut io = self.dial(started, deadline).await?;
             let mut machine = Connection::new(self.dialer.max_frame);
@@ -126,6 +131,8 @@ impl Task {
                 .await
             {
                 Ok(versions) => {
+                    self.peers
+                        .learn(&self.address, Setup::takes_name(&versions));
                     let apis = versions.common().count();
                     tracing::info!(broker = %self.address, purpose = ?self.purpose, apis, "connected");
                     return Ok(Open {
@@ -312,5 +319,6 @@ fn setup_error(error: SetupError) -> ErrorKind {
         SetupError::Encode(error) => ErrorKind::Encode(error),
         SetupError::Decode(error) => ErrorKind::Decode(error),
         SetupError::Refused(code) => ErrorKind::Broker(code),
+        SetupError::Misrouted(meant) => ErrorKind::Misrouted(meant.to_string()),
     }
 }

@@ -3,7 +3,7 @@
 //! The machine says which request comes next and reads its answer, so that what a listener asks for
 //! later (SaslHandshake, SaslAuthenticate) is one more step here and nothing in the shell.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use ottla_protocol::{
     ErrorCode,
@@ -20,7 +20,27 @@ use crate::versions::{Negotiated, Negotiation, Versions};
 pub struct Setup<'a> {
     client_id: Option<&'a str>,
     software_version: &'a str,
+    meant: Option<Meant>,
     negotiation: Negotiation,
+}
+
+/// The first version that names the broker which is meant.
+const NAMES_BROKER: i16 = 5;
+
+/// The broker that a connection is meant for. One that is another refuses it, so that requests do not
+/// reach a broker of another cluster which took over the address (KIP-1242).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meant {
+    /// Its cluster.
+    pub cluster_id: Arc<str>,
+    /// Its id.
+    pub node_id: i32,
+}
+
+impl fmt::Display for Meant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "broker {} of cluster {}", self.node_id, self.cluster_id)
+    }
 }
 
 /// What comes next in a setup.
@@ -46,6 +66,8 @@ pub enum SetupError {
     Decode(DecodeError),
     /// The broker refused.
     Refused(ErrorCode),
+    /// It is not the broker that is meant.
+    Misrouted(Meant),
 }
 
 impl fmt::Display for SetupError {
@@ -54,6 +76,7 @@ impl fmt::Display for SetupError {
             Self::Encode(e) => write!(f, "the request cannot be written: {e}"),
             Self::Decode(e) => write!(f, "the answer cannot be read: {e}"),
             Self::Refused(code) => write!(f, "{code}"),
+            Self::Misrouted(meant) => write!(f, "another broker answers there than {meant}"),
         }
     }
 }
@@ -61,14 +84,30 @@ impl fmt::Display for SetupError {
 impl std::error::Error for SetupError {}
 
 impl<'a> Setup<'a> {
-    /// `client_id` is `client.id`; `software_version` goes to the broker's metrics (KIP-511).
+    /// `client_id` is `client.id`; `software_version` goes to the broker's metrics (KIP-511). The broker
+    /// that is meant is given only where the broker is known to take it.
     #[must_use]
-    pub fn new(client_id: Option<&'a str>, software_version: &'a str) -> Self {
+    pub fn new(
+        client_id: Option<&'a str>,
+        software_version: &'a str,
+        meant: Option<Meant>,
+    ) -> Self {
+        let negotiation = match meant {
+            Some(_) => Negotiation::asking_in(NAMES_BROKER),
+            None => Negotiation::default(),
+        };
         Self {
             client_id,
             software_version,
-            negotiation: Negotiation::default(),
+            meant,
+            negotiation,
         }
+    }
+
+    /// Whether a broker with these versions takes the name of the broker that is meant.
+    #[must_use]
+    pub fn takes_name(versions: &Versions) -> bool {
+        versions.newest_api_versions() >= NAMES_BROKER
     }
 
     /// The first step on a fresh connection.
@@ -79,6 +118,8 @@ impl<'a> Setup<'a> {
         let request = ApiVersionsRequest {
             client_software_name: "ottla".into(),
             client_software_version: self.software_version.into(),
+            cluster_id: self.meant.as_ref().map(|meant| meant.cluster_id.clone()),
+            node_id: self.meant.as_ref().map_or(-1, |meant| meant.node_id),
         };
         let version = self.negotiation.version();
         let frame =
@@ -100,7 +141,12 @@ impl<'a> Setup<'a> {
         match self.negotiation.handle_response(&response) {
             Negotiated::Done(versions) => Ok(Step::Ready(versions)),
             Negotiated::Again => self.begin(),
-            Negotiated::Refused(code) => Err(SetupError::Refused(code)),
+            Negotiated::Refused(code) => Err(match &self.meant {
+                Some(meant) if code == ErrorCode::REBOOTSTRAP_REQUIRED => {
+                    SetupError::Misrouted(meant.clone())
+                }
+                _ => SetupError::Refused(code),
+            }),
         }
     }
 
@@ -116,6 +162,7 @@ mod tests {
     use ottla_protocol::messages::{ApiVersion, ApiVersionsResponse};
 
     use super::*;
+    use crate::versions::FIRST_VERSION;
 
     fn answer(version: i16, error_code: ErrorCode, max_version: i16) -> Bytes {
         let api_keys = vec![ApiVersion {
@@ -144,27 +191,45 @@ mod tests {
 
     #[test]
     fn the_versions_are_asked_for_and_the_connection_is_ready() {
-        let mut setup = Setup::new(Some("me"), "1");
-        let newest = *ApiVersionsRequest::VERSIONS.end();
-        assert_eq!(asked(&setup.begin()), newest);
-        let step = setup.handle_answer(&answer(newest, ErrorCode::NONE, newest));
+        let mut setup = Setup::new(Some("me"), "1", None);
+        assert_eq!(asked(&setup.begin()), FIRST_VERSION);
+        let step = setup.handle_answer(&answer(FIRST_VERSION, ErrorCode::NONE, 5));
         assert!(matches!(step, Ok(Step::Ready(_))), "{step:?}");
     }
 
     #[test]
     fn an_answer_in_version_0_leads_to_the_version_that_it_names() {
-        let mut setup = Setup::new(None, "1");
+        let mut setup = Setup::new(None, "1", None);
         let old = answer(0, ErrorCode::UNSUPPORTED_VERSION, 2);
         assert_eq!(asked(&setup.handle_answer(&old)), 2);
+    }
+
+    #[test]
+    fn the_broker_that_is_meant_is_named_to_a_broker_that_takes_it() {
+        let meant = Meant {
+            cluster_id: "c".into(),
+            node_id: 3,
+        };
+        let mut setup = Setup::new(None, "1", Some(meant.clone()));
+        assert_eq!(asked(&setup.begin()), NAMES_BROKER);
+        let refused = answer(NAMES_BROKER, ErrorCode::REBOOTSTRAP_REQUIRED, 5);
+        let step = setup.handle_answer(&refused);
+        assert_eq!(
+            step.expect_err("it is another"),
+            SetupError::Misrouted(meant)
+        );
+        // One that was replaced by an older one is asked without.
+        let old = answer(0, ErrorCode::UNSUPPORTED_VERSION, 4);
+        assert_eq!(asked(&setup.handle_answer(&old)), 4);
     }
 
     #[test]
     fn refusals_and_answers_that_cannot_be_read_are_told_apart() {
         let refused = answer(0, ErrorCode::CLUSTER_AUTHORIZATION_FAILED, 2);
         let code = ErrorCode::CLUSTER_AUTHORIZATION_FAILED;
-        let step = Setup::new(None, "1").handle_answer(&refused);
+        let step = Setup::new(None, "1", None).handle_answer(&refused);
         assert_eq!(step.expect_err("it is refused"), SetupError::Refused(code));
-        let step = Setup::new(None, "1").handle_answer(&Bytes::from_static(&[0; 5]));
+        let step = Setup::new(None, "1", None).handle_answer(&Bytes::from_static(&[0; 5]));
         assert!(matches!(step, Err(SetupError::Decode(_))), "{step:?}");
     }
 }

@@ -41,7 +41,7 @@ impl Sender {
     pub(super) fn handle(&mut self, event: Event) {
         let now = Instant::now().into_std();
         match event {
-            Event::ProducerId(answer) => self.machine.handle_identity(now, answer),
+            Event::ProducerId(answer) => self.identified(now, answer),
             Event::Produced(broker, id, answer) => {
                 for (id, answer) in self.order.answered(broker, id, answer) {
                     self.take_in(now, id, answer);
@@ -61,6 +61,15 @@ impl Sender {
                 self.run_jobs();
             }
         }
+    }
+
+    fn identified(&mut self, now: StdInstant, answer: Result<(i64, i16), Error>) {
+        let failure = answer.as_ref().map_err(Error::to_failure).copied();
+        if let Err(error) = &answer {
+            tracing::warn!(%error, "no producer id");
+        }
+        self.identity_error = answer.err();
+        self.machine.handle_identity(now, failure);
     }
 
     /// What became of a request, in its turn.
@@ -175,7 +184,7 @@ impl Sender {
                 possibly_written,
                 last_error,
             } => {
-                let last = last_error.map(|failure| self.cause(&held, failure));
+                let last = self.cause(&held, last_error);
                 failed(possibly_written, ErrorKind::Timeout { after_ms, last })
             }
             Outcome::Aborted { possibly_written } => {
@@ -189,17 +198,24 @@ impl Sender {
 }
 
 impl Sender {
-    /// The last cause in words: what the leader's connection died of, where that is known.
-    fn cause(&self, held: &Held, failure: Failure) -> String {
+    /// The last cause in words: what the leader's connection died of, where that is known. A batch that
+    /// was never sent waited for a producer id, or for a leader.
+    fn cause(&self, held: &Held, failure: Option<Failure>) -> Option<String> {
         let leader = self
             .topology
             .leader(&held.completion.topic, held.completion.partition);
+        let of_leader = leader.and_then(|(id, _)| self.last_errors.get(&id));
         match failure {
-            Failure::Lost { .. } => {
-                let error = leader.and_then(|(id, _)| self.last_errors.get(&id));
-                error.map_or_else(|| kind(failure).to_string(), ToString::to_string)
+            Some(failure @ Failure::Lost { .. }) => {
+                let error = of_leader.map(ToString::to_string);
+                Some(error.unwrap_or_else(|| kind(failure).to_string()))
             }
-            failure => kind(failure).to_string(),
+            Some(failure) => Some(kind(failure).to_string()),
+            None => {
+                let error = self.identity_error.as_ref().or(of_leader);
+                let trouble = || self.news.borrow().trouble();
+                error.map(ToString::to_string).or_else(trouble)
+            }
         }
     }
 }

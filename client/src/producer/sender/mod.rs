@@ -71,7 +71,7 @@ enum Open {
 /// What came back to the task.
 enum Event {
     Produced(i32, RequestId, Result<Produced, Error>),
-    ProducerId(Result<(i64, i16), Failure>),
+    ProducerId(Result<(i64, i16), Error>),
     Packed(Box<Packed>),
 }
 
@@ -97,6 +97,8 @@ pub(super) struct Sender {
     order: Order<Result<Produced, Error>>,
     /// What went wrong last with each broker, until it answers.
     last_errors: HashMap<i32, Error>,
+    /// Why there is no producer id yet.
+    identity_error: Option<Error>,
     /// What is known of the cluster, as far as it was taken in: nothing is sent by newer knowledge
     /// than recreated topics were noticed by (rule 17).
     topology: Arc<Topology>,
@@ -123,6 +125,7 @@ impl Sender {
             events: JoinSet::new(),
             order: Order::default(),
             last_errors: HashMap::new(),
+            identity_error: None,
             topology: client.topology(),
             news: client.metadata().watch(),
             client,

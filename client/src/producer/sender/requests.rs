@@ -16,7 +16,7 @@ use ottla_protocol::{
 use tokio::time::Instant;
 
 use super::{Event, Produced, Sender, topic_id};
-use crate::{net::dialer::Use, producer::settings::Acks, settings::as_millis};
+use crate::{error::Error, net::dialer::Use, producer::settings::Acks, settings::as_millis};
 
 /// The last version in which topics go by name (KIP-516).
 const BY_NAME: i16 = 12;
@@ -41,15 +41,11 @@ impl Sender {
             let mut call = client.call_to(Route::Any, request);
             call.purpose = Use::Coordinator;
             call.timeout = timeout;
-            // A producer id that is never used costs the cluster nothing.
-            call.repeatable = true;
-            Event::ProducerId(match client.call(call).await {
+            let doing = "asking for a producer id";
+            Event::ProducerId(match client.call_once(call).await {
                 Ok(r) if r.error_code.is_ok() => Ok((r.producer_id, r.producer_epoch)),
-                Ok(r) => Err(Failure::Broker(r.error_code)),
-                Err(error) => {
-                    tracing::warn!(%error, "no producer id");
-                    Err(error.to_failure())
-                }
+                Ok(r) => Err(Error::answered(r.error_code, doing)),
+                Err(error) => Err(error),
             })
         });
     }
