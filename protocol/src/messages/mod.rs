@@ -111,7 +111,8 @@ apis! {
     90 DescribeShareGroupOffsets    describe_share_group_offsets    DescribeShareGroupOffsetsRequest
     91 AlterShareGroupOffsets       alter_share_group_offsets       AlterShareGroupOffsetsRequest
     92 DeleteShareGroupOffsets      delete_share_group_offsets      DeleteShareGroupOffsetsRequest
-    93 StreamsGroupTopologyDescriptionUpdate streams_group_topology_description_update StreamsGroupTopologyDescriptionUpdateRequest
+    93 StreamsGroupTopologyDescriptionUpdate
+        streams_group_topology_description_update StreamsGroupTopologyDescriptionUpdateRequest
     94 UnregisterController         unregister_controller           UnregisterControllerRequest
 }
 
