@@ -47,20 +47,29 @@ pub(crate) enum TopicCommand {
 }
 
 impl Command {
-    /// How many times `-v` was given.
-    pub(crate) const fn verbose(&self) -> u8 {
-        let connection = match self {
+    /// What commands that talk to brokers have in common.
+    pub(crate) const fn connection(&self) -> Option<&Connection> {
+        Some(match self {
             Self::Demo(demo) => &demo.connection,
             Self::Topic(TopicCommand::Create(create)) => &create.connection,
             Self::Topic(TopicCommand::List(list)) => &list.connection,
             Self::Topic(TopicCommand::Delete(delete)) => &delete.connection,
             Self::Produce(produce) => &produce.connection,
             Self::Consume(consume) => &consume.connection,
-            Self::Wire(_) => return 0,
-        };
-        connection.verbose
+            Self::Wire(_) => return None,
+        })
     }
 }
+
+impl Connection {
+    /// Whether `-X help` asks which settings there are.
+    pub(crate) fn wants_help(&self) -> bool {
+        self.properties.iter().any(|p| p.name == HELP)
+    }
+}
+
+/// Instead of a setting: asks which there are.
+const HELP: &str = "help";
 
 /// How to reach a cluster, the same for every command.
 #[derive(Debug, Group)]
@@ -75,9 +84,9 @@ pub(crate) struct Connection {
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub(crate) timeout: Duration,
 
-    /// A client property by its Kafka name, such as linger.ms=50, which overrides other options;
-    /// may be repeated
-    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = property)]
+    /// A setting by its Kafka name, such as linger.ms=50, which overrides other options; may be
+    /// repeated. `-X help` tells which there are
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = setting)]
     pub(crate) properties: Vec<Property>,
 
     /// Say on standard error what the client does (INFO), twice for more (DEBUG), three times for all.
@@ -272,6 +281,16 @@ fn property(text: &str) -> Result<Property, String> {
             value: value.to_owned(),
         }),
         _ => Err("give NAME=VALUE".to_owned()),
+    }
+}
+
+fn setting(text: &str) -> Result<Property, String> {
+    match text {
+        HELP => Ok(Property {
+            name: HELP.to_owned(),
+            value: String::new(),
+        }),
+        text => property(text),
     }
 }
 

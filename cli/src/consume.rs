@@ -12,7 +12,7 @@ use crate::{
     json,
     output::Output,
     row::Row,
-    session::Session,
+    session::{Has, Session},
     span::{self, Instead, Span},
 };
 
@@ -28,7 +28,7 @@ pub(crate) async fn run(args: &Consume) -> Result<(), Failure> {
 }
 
 async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, Has::Consumer).await?;
     let mut builder = session.consumer()?;
     let instead = Instead::of(session.property("auto.offset.reset"));
     let partitions = partitions(&session.client, args).await?;

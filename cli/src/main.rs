@@ -1,8 +1,8 @@
 //! The `ottla` command: topics, producing, consuming, and a demo, on the client of this workspace;
 //! and a look into the bytes of its protocol.
 //!
-//! - [`args`] says what may be asked for, [`session`] connects and hands client properties to whom
-//!   they belong.
+//! - [`args`] says what may be asked for, [`session`] connects and reads settings, [`setting_list`]
+//!   tells which there are.
 //! - Each command is a module: [`topic`], [`produce`], [`consume`], [`demo`], [`wire`].
 //! - [`mod@format`] and [`json`] write a consumed record, [`output`] is where they write to.
 //!
@@ -24,6 +24,7 @@ mod patient;
 mod produce;
 mod row;
 mod session;
+mod setting_list;
 mod span;
 mod topic;
 mod wire;
@@ -38,7 +39,7 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use args::{Args, Command, TopicCommand};
+use args::{Args, Command, Connection, TopicCommand};
 use failure::Failure;
 
 /// Which events are shown, as `target=level,..`.
@@ -49,7 +50,11 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(answer) => return failure::from_clap(&answer),
     };
-    trace(args.command.verbose());
+    let connection = args.command.connection();
+    trace(connection.map_or(0, |connection| connection.verbose));
+    if connection.is_some_and(Connection::wants_help) {
+        return ended(setting_list::print());
+    }
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -60,7 +65,11 @@ fn main() -> ExitCode {
             runtime.shutdown_background();
             done
         });
-    done.map_or_else(|failure| failure.report(), |()| ExitCode::SUCCESS)
+    ended(done)
+}
+
+fn ended(done: Result<(), Failure>) -> ExitCode {
+    done.map_or_else(Failure::report, |()| ExitCode::SUCCESS)
 }
 
 async fn run(command: &Command) -> Result<(), Failure> {

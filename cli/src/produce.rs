@@ -12,7 +12,7 @@ use crate::{
     json_record::JsonRecord,
     lines::{self, Chunk},
     patient::Patient,
-    session::Session,
+    session::{Has, Session},
 };
 
 /// Records that may be on their way; the producer's own limit is in bytes (`buffer.memory`).
@@ -44,7 +44,7 @@ pub(crate) async fn run(args: &Produce) -> Result<(), Failure> {
 
 /// Connects, and finds the topic and the partition: now rather than after the first line was typed.
 async fn open(args: &Produce) -> Result<Session<'_>, Failure> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, Has::Producer).await?;
     let topic = session.client.topic(&args.topic).await?;
     let missing = args.partition.filter(|n| topic.partition(*n).is_none());
     if let Some(partition) = missing {
@@ -69,7 +69,7 @@ impl<'a> Producing<'a> {
         let mut builder = session.producer()?;
         let overridden = session.property("compression.type").is_some();
         if let Some(compression) = args.compression.as_ref().filter(|_| !overridden) {
-            builder.set("compression.type", compression)?;
+            builder = builder.set("compression.type", compression);
         }
         let with_value = args.header.iter().map(|header| Header {
             key: header.name.as_bytes(),

@@ -1,10 +1,10 @@
-//! A connection to the cluster that was asked for, and the client properties on their way to where
-//! they belong.
+//! A connection to the cluster that was asked for, and the settings of what is made from it.
 
 use std::{env, time::Duration};
 
 use ottla::{
-    Client, Consumer, ConsumerBuilder, ErrorKind, Producer, ProducerBuilder, protocol::ErrorCode,
+    Client, Consumer, ConsumerBuilder, Producer, ProducerBuilder, Properties, Setting,
+    protocol::ErrorCode,
 };
 
 use crate::{
@@ -14,131 +14,116 @@ use crate::{
 
 /// Where the brokers are, if the command line does not say.
 const BOOTSTRAP: &str = "OTTLA_BOOTSTRAP";
+const SERVERS: &str = "bootstrap.servers";
 
-/// A connected client, and the properties that are none of the client's own.
+/// What a command has besides a client, and so whose settings `-X` may give.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Has {
+    Nothing,
+    Producer,
+    Consumer,
+    Both,
+}
+
+impl Has {
+    fn takes(self, of: &str) -> bool {
+        match of {
+            "producer" => matches!(self, Self::Producer | Self::Both),
+            "consumer" => matches!(self, Self::Consumer | Self::Both),
+            _ => true,
+        }
+    }
+}
+
+/// A connected client, and the settings of what is made from it.
 #[derive(Debug)]
 pub(crate) struct Session<'a> {
     pub(crate) client: Client,
     pub(crate) timeout: Duration,
-    left: Vec<&'a Property>,
+    given: &'a [Property],
+    properties: Properties,
 }
 
 impl<'a> Session<'a> {
     /// Connects to the cluster of the command line or the environment.
-    pub(crate) async fn open(connection: &'a Connection) -> Result<Self, Failure> {
+    pub(crate) async fn open(connection: &'a Connection, has: Has) -> Result<Self, Failure> {
         let given = connection.bootstrap.clone();
         let given = given.or_else(|| env::var(BOOTSTRAP).ok().filter(|text| !text.is_empty()));
-        // Then the property of the same meaning must say.
-        let named = connection
-            .properties
-            .iter()
-            .any(|p| p.name == "bootstrap.servers");
-        let bootstrap = given.or_else(|| named.then(String::new)).ok_or_else(|| {
-            Failure::Usage(format!(
-                "no broker to ask; give -b HOST:PORT or set {BOOTSTRAP}"
-            ))
-        })?;
-        Self::open_at(connection, bootstrap).await
+        Self::open_at(connection, given, has).await
     }
 
-    /// Connects to this cluster.
+    /// Connects to this cluster, unless `-X` names another. All settings are checked before.
     pub(crate) async fn open_at(
         connection: &'a Connection,
-        bootstrap: String,
+        bootstrap: Option<String>,
+        has: Has,
     ) -> Result<Self, Failure> {
-        let timeout = connection.timeout;
-        let mut builder = Client::builder(bootstrap)
-            .request_timeout(timeout)
-            .api_timeout(timeout);
-        let left = connection.properties.iter().collect();
-        let left = offer(left, |name, value| builder.set(name, value))?;
-        let client = builder.connect().await?;
+        let given = &connection.properties;
+        let properties = properties(connection.timeout, bootstrap, given);
+        properties.check()?;
+        refuse_others(given, has)?;
+        if properties.get(SERVERS).is_none() {
+            return Err(Failure::Usage(format!(
+                "no broker to ask; give -b HOST:PORT or set {BOOTSTRAP}"
+            )));
+        }
+        let client = Client::from_properties(&properties)?.connect().await?;
         Ok(Self {
             client,
-            timeout,
-            left,
+            timeout: connection.timeout,
+            given,
+            properties,
         })
     }
 
-    /// For commands that need nothing but the client.
-    pub(crate) fn client_only(self) -> Result<Client, Failure> {
-        known(&self.left)?;
-        Ok(self.client)
-    }
-
-    /// A producer with the properties that are left, which must all be a producer's.
     pub(crate) fn producer(&self) -> Result<ProducerBuilder, Failure> {
-        let (builder, left) = self.producer_builder()?;
-        known(&left)?;
-        Ok(builder)
+        Ok(Producer::from_properties(&self.client, &self.properties)?)
     }
 
-    /// A consumer with the properties that are left, which must all be a consumer's.
     pub(crate) fn consumer(&self) -> Result<ConsumerBuilder, Failure> {
-        let (builder, left) = consumer_builder(&self.client, self.left.clone())?;
-        known(&left)?;
-        Ok(builder)
+        Ok(Consumer::from_properties(&self.client, &self.properties)?)
     }
 
-    /// A producer and consumers; a property must belong to one of the two kinds.
-    pub(crate) fn both(&self) -> Result<(ProducerBuilder, [ConsumerBuilder; 2]), Failure> {
-        let (producer, left) = self.producer_builder()?;
-        let (first, unknown) = consumer_builder(&self.client, left.clone())?;
-        known(&unknown)?;
-        let (second, _) = consumer_builder(&self.client, left)?;
-        Ok((producer, [first, second]))
-    }
-
-    fn producer_builder(&self) -> Result<(ProducerBuilder, Vec<&'a Property>), Failure> {
-        let mut builder = Producer::builder(&self.client).delivery_timeout(self.timeout);
-        builder.set("max.block.ms", &self.timeout.as_millis().to_string())?;
-        let left = offer(self.left.clone(), |name, value| builder.set(name, value))?;
-        Ok((builder, left))
-    }
-
-    /// What `-X` says about a property that is not the client's own; the last one counts.
+    /// What `-X` says about a setting; the last one counts.
     pub(crate) fn property(&self, name: &str) -> Option<&'a str> {
-        let mut named = self.left.iter().rev().filter(|p| p.name == name);
+        let mut named = self.given.iter().rev().filter(|p| p.name == name);
         named.next().map(|p| p.value.as_str())
     }
 }
 
-fn consumer_builder<'a>(
-    client: &Client,
-    left: Vec<&'a Property>,
-) -> Result<(ConsumerBuilder, Vec<&'a Property>), Failure> {
-    let mut builder = Consumer::builder(client);
+/// The settings of a command: its own, and those of `-X` instead of them.
+fn properties(timeout: Duration, bootstrap: Option<String>, given: &[Property]) -> Properties {
+    let timeout = timeout.as_millis().to_string();
+    let timeouts = [
+        "request.timeout.ms",
+        "default.api.timeout.ms",
+        "delivery.timeout.ms",
+        "max.block.ms",
+    ];
+    let own = timeouts.map(|name| (name.to_owned(), timeout.clone()));
     // A gap in what is read is for the user to hear of.
-    builder.set("auto.offset.reset", "none")?;
-    let left = offer(left, |name, value| builder.set(name, value))?;
-    Ok((builder, left))
+    let reset = ("auto.offset.reset".to_owned(), "none".to_owned());
+    let bootstrap = bootstrap.map(|servers| (SERVERS.to_owned(), servers));
+    let given = given.iter().map(|p| (p.name.clone(), p.value.clone()));
+    let own = own.into_iter().chain([reset]).chain(bootstrap);
+    own.chain(given).collect()
 }
 
-/// Sets what is known, and returns what is not.
-fn offer(
-    properties: Vec<&Property>,
-    mut set: impl FnMut(&str, &str) -> ottla::Result<()>,
-) -> Result<Vec<&Property>, Failure> {
-    let mut unknown = Vec::new();
-    for property in properties {
-        match set(&property.name, &property.value) {
-            Ok(()) => {}
-            Err(error) if matches!(error.kind(), ErrorKind::UnknownSetting(_)) => {
-                unknown.push(property);
-            }
-            Err(error) => return Err(error.into()),
+/// A setting of something that the command does not have would change nothing.
+fn refuse_others(given: &[Property], has: Has) -> Result<(), Failure> {
+    let other = |p: &&Property| {
+        let named = |s: &&Setting| s.name == p.name || s.aliases.contains(&p.name.as_str());
+        let owner = ottla::settings().find(named);
+        owner.is_some_and(|setting| !has.takes(setting.of))
+    };
+    match given.iter().find(other) {
+        None => Ok(()),
+        Some(property) => {
+            let name = &property.name;
+            let what = format!("-X {name}: this command has no use for this setting");
+            Err(Failure::Usage(what))
         }
     }
-    Ok(unknown)
-}
-
-/// A property that nobody took is one that this command does not have.
-fn known(left: &[&Property]) -> Result<(), Failure> {
-    left.first().map_or(Ok(()), |property| {
-        let name = &property.name;
-        let what = format!("-X {name}: this command has no such property, or not yet");
-        Err(Failure::Usage(what))
-    })
 }
 
 /// What a broker refused, with its own words where it has some.
@@ -159,28 +144,26 @@ mod tests {
     }
 
     #[test]
-    fn properties_go_to_whom_they_belong() {
-        let given = [
-            property("client.id", "me"),
-            property("acks", "1"),
-            property("nonsense", "1"),
-        ];
-        let mut builder = Client::builder("localhost:9092");
-        let left = offer(given.iter().collect(), |name, value| {
-            builder.set(name, value)
-        });
-        let left = left.expect("the values are well-formed");
-        assert_eq!(left, [&given[1], &given[2]]);
-        let failure = known(&left[1..]).expect_err("nobody has it");
-        assert!(matches!(failure, Failure::Usage(what) if what.contains("nonsense")));
+    fn settings_of_what_a_command_does_not_have_are_refused() {
+        let given = [property("client.id", "me"), property("acks", "1")];
+        assert_eq!(refuse_others(&given, Has::Producer), Ok(()));
+        assert_eq!(refuse_others(&given, Has::Both), Ok(()));
+        for has in [Has::Nothing, Has::Consumer] {
+            let failure = refuse_others(&given, has).expect_err("it has no producer");
+            assert!(matches!(failure, Failure::Usage(what) if what.contains("acks")));
+        }
     }
 
     #[test]
-    fn a_malformed_value_is_an_error_of_usage() {
-        let given = property("request.timeout.ms", "soon");
-        let mut builder = Client::builder("localhost:9092");
-        let failure = offer(vec![&given], |name, value| builder.set(name, value));
-        let failure = failure.expect_err("it is no number");
-        assert!(matches!(failure, Failure::Usage(what) if what.contains("request.timeout.ms")));
+    fn what_is_given_counts_before_the_commands_own() {
+        let given = [
+            property("message.timeout.ms", "7"),
+            property("metadata.broker.list", "a:1"),
+        ];
+        let timeout = Duration::from_secs(30);
+        let all = properties(timeout, Some("b:2".to_owned()), &given);
+        assert_eq!(all.get("delivery.timeout.ms"), Some("7"));
+        assert_eq!(all.get("request.timeout.ms"), Some("30000"));
+        assert_eq!(all.get(SERVERS), Some("a:1"));
     }
 }

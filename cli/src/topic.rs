@@ -14,7 +14,7 @@ use crate::{
     args::{Property, TopicCreate, TopicDelete, TopicList},
     failure::{Failure, note},
     output::Output,
-    session::{Session, refused},
+    session::{Has, Session, refused},
 };
 
 /// What a topic that is to be made is like; `None` is for the broker to decide.
@@ -36,7 +36,7 @@ pub(crate) struct Listed {
 
 /// `topic create`
 pub(crate) async fn create(args: &TopicCreate) -> Result<(), Failure> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, Has::Nothing).await?;
     let timeout = session.timeout;
     let new = NewTopic {
         name: &args.name,
@@ -44,13 +44,13 @@ pub(crate) async fn create(args: &TopicCreate) -> Result<(), Failure> {
         replication_factor: args.replication_factor,
         config: &args.config,
     };
-    let made = make(&session.client_only()?, timeout, &new).await?;
+    let made = make(&session.client, timeout, &new).await?;
     print(&[made])
 }
 
 /// `topic list`
 pub(crate) async fn list(args: &TopicList) -> Result<(), Failure> {
-    let client = Session::open(&args.connection).await?.client_only()?;
+    let client = Session::open(&args.connection, Has::Nothing).await?.client;
     let all = MetadataRequest {
         topics: None,
         ..MetadataRequest::default()
@@ -74,9 +74,9 @@ pub(crate) async fn list(args: &TopicList) -> Result<(), Failure> {
 
 /// `topic delete`
 pub(crate) async fn delete(args: &TopicDelete) -> Result<(), Failure> {
-    let session = Session::open(&args.connection).await?;
+    let session = Session::open(&args.connection, Has::Nothing).await?;
     let timeout = session.timeout;
-    remove(&session.client_only()?, timeout, &args.name).await
+    remove(&session.client, timeout, &args.name).await
 }
 
 /// Makes a topic, and says what became of it.

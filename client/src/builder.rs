@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use ottla_core::{
-    backoff::{Backoff, Random},
+    backoff::Random,
     cluster::{self, Cluster},
 };
 use tokio::time::Instant;
@@ -14,14 +14,15 @@ use crate::{
     metadata::Metadata,
     net::{address::Address, connect::Connect, dial::Tcp, dialer::Dialer, pool::Brokers},
     seeds::Seeds,
-    settings::{self, Settings, boolean, bounded, millis, number},
+    settings::{self, Settings, bounded},
 };
 
 /// Collects settings and connects.
 #[must_use = "a builder does nothing until it connects"]
 pub struct ClientBuilder {
-    bootstrap: String,
-    settings: Settings,
+    pub(crate) settings: Settings,
+    /// The first setting that is wrong, for the end.
+    wrong: Option<Error>,
     connect: Arc<dyn Connect>,
 }
 
@@ -36,22 +37,11 @@ impl Client {
 impl ClientBuilder {
     pub(crate) fn new(bootstrap: String) -> Self {
         Self {
-            bootstrap,
             settings: Settings {
-                client_id: Some("ottla".into()),
-                request_timeout: Duration::from_secs(30),
-                api_timeout: Duration::from_secs(60),
-                setup_timeout: Duration::from_secs(10),
-                connections_max_idle: Duration::from_secs(540),
-                reconnect_backoff: Backoff::RECONNECT,
-                retry_backoff: Backoff::RETRY,
-                metadata_max_age: Duration::from_secs(300),
-                metadata_max_idle: Duration::from_secs(300),
-                max_frame: ottla_core::connection::MAX_FRAME,
-                auto_create: false,
-                checks_cluster: true,
-                seeds: Seeds::default(),
+                bootstrap: bootstrap.into(),
+                ..Settings::default()
             },
+            wrong: None,
             connect: Arc::new(Tcp),
         }
     }
@@ -91,48 +81,17 @@ impl ClientBuilder {
         self
     }
 
-    /// Sets a client setting by its Kafka name.
-    ///
-    /// | name | default |
-    /// |---|---|
-    /// | `bootstrap.servers` | as given to [`Client::builder`] |
-    /// | `client.id` | `ottla` |
-    /// | `request.timeout.ms` | 30000 |
-    /// | `default.api.timeout.ms` | 60000 |
-    /// | `socket.connection.setup.timeout.ms` | 10000 |
-    /// | `connections.max.idle.ms` | 540000; brokers close connections that are idle for 600000 |
-    /// | `reconnect.backoff.ms`, `reconnect.backoff.max.ms` | 50, 1000 |
-    /// | `retry.backoff.ms`, `retry.backoff.max.ms` | 100, 1000 |
-    /// | `metadata.max.age.ms` | 300000 |
-    /// | `metadata.max.idle.ms` | 300000 |
-    /// | `receive.message.max.bytes` | 104857600 |
-    /// | `allow.auto.create.topics` | false |
-    /// | `metadata.cluster.check.enable` | true; brokers from 4.4 on check that they are meant (KIP-1242) |
-    ///
-    /// # Errors
-    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these,
+    /// Sets a client setting by its Kafka name. One that is wrong is told by
+    /// [`connect`](Self::connect), before anything connects: the first of them with
+    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when there is no such setting of a client, or
     /// [`Config`](crate::ErrorKind::Config) when the value is malformed.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        let s = &mut self.settings;
-        match name {
-            "bootstrap.servers" => value.clone_into(&mut self.bootstrap),
-            "client.id" => s.client_id = Some(value.into()),
-            "request.timeout.ms" => s.request_timeout = millis(name, value)?,
-            "default.api.timeout.ms" => s.api_timeout = millis(name, value)?,
-            "socket.connection.setup.timeout.ms" => s.setup_timeout = millis(name, value)?,
-            "connections.max.idle.ms" => s.connections_max_idle = millis(name, value)?,
-            "reconnect.backoff.ms" => s.reconnect_backoff.first = millis(name, value)?,
-            "reconnect.backoff.max.ms" => s.reconnect_backoff.longest = millis(name, value)?,
-            "retry.backoff.ms" => s.retry_backoff.first = millis(name, value)?,
-            "retry.backoff.max.ms" => s.retry_backoff.longest = millis(name, value)?,
-            "metadata.max.idle.ms" => s.metadata_max_idle = millis(name, value)?,
-            "metadata.max.age.ms" => s.metadata_max_age = millis(name, value)?,
-            "receive.message.max.bytes" => s.max_frame = number(name, value)?,
-            "metadata.cluster.check.enable" => s.checks_cluster = boolean(name, value)?,
-            "allow.auto.create.topics" => s.auto_create = boolean(name, value)?,
-            _ => return Err(settings::unknown(name, "client")),
+    ///
+    #[doc = include_str!("settings/client.md")]
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.settings.set(name, value) {
+            self.wrong.get_or_insert(error);
         }
-        Ok(())
+        self
     }
 
     /// Connects: done when a broker has said what the cluster consists of.
@@ -144,14 +103,17 @@ impl ClientBuilder {
     /// When a bootstrap address is malformed, or no broker answers within
     /// [`api_timeout`](Self::api_timeout); the error then says what was wrong with the last one tried.
     pub async fn connect(self) -> Result<Client> {
-        let bootstrap = addresses(&self.bootstrap)?;
+        if let Some(wrong) = self.wrong {
+            return Err(wrong);
+        }
         let settings = self.settings;
+        let bootstrap = addresses(&settings.bootstrap)?;
         let dialer = Dialer {
             connect: self.connect,
             client_id: settings.client_id.clone(),
             setup_timeout: settings.setup_timeout,
             max_idle: settings.connections_max_idle,
-            backoff: settings.reconnect_backoff,
+            backoff: settings.reconnect_backoff(),
             max_frame: settings.max_frame,
             seeds: settings.seeds.clone(),
             checks_cluster: settings.checks_cluster,
@@ -161,7 +123,7 @@ impl ClientBuilder {
         let how = cluster::Settings {
             max_age: settings.metadata_max_age,
             max_idle: settings.metadata_max_idle,
-            backoff: settings.retry_backoff,
+            backoff: settings.retry_backoff(),
         };
         let cluster = Cluster::new(now, how, settings.seeds.next());
         let timeout = settings.request_timeout.min(settings.api_timeout);
@@ -174,8 +136,9 @@ impl ClientBuilder {
             auto_create,
             Random(settings.seeds.next()),
         );
+        let servers = settings.bootstrap.clone();
         let client = Client::new(settings, metadata, brokers);
-        client.wait_until_connected(&self.bootstrap).await?;
+        client.wait_until_connected(&servers).await?;
         Ok(client)
     }
 }
@@ -216,6 +179,10 @@ fn address(text: &str) -> Result<Address> {
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
+    use tokio::io::DuplexStream;
+
     use super::*;
     use crate::error::ErrorKind;
 
@@ -239,16 +206,27 @@ mod tests {
         }
     }
 
-    #[test]
-    fn settings_that_are_unknown_or_malformed_are_told_apart() {
-        let mut builder = Client::builder("a:1");
-        assert!(builder.set("request.timeout.ms", "100").is_ok());
-        let kind = |e: Result<()>| e.expect_err("it is wrong").kind().clone();
-        assert!(matches!(
-            kind(builder.set("acks", "1")),
-            ErrorKind::UnknownSetting(_)
-        ));
-        let too_long = builder.set("request.timeout.ms", "3000000000");
-        assert!(matches!(kind(too_long), ErrorKind::Config(_)));
+    #[tokio::test]
+    async fn settings_that_are_unknown_or_malformed_are_told_before_anything_connects() {
+        let kind = async |name: &str, value: &str| {
+            let connect =
+                |_: &str, _| async { panic!("nothing connects") as io::Result<DuplexStream> };
+            let builder = Client::builder("a:1").connect_with(connect);
+            let builder = builder.set(name, value).set("request.timeout.ms", "100");
+            let error = builder.connect().await.expect_err("it is wrong");
+            error.kind().clone()
+        };
+        let acks = kind("acks", "1").await;
+        assert!(matches!(acks, ErrorKind::UnknownSetting(_)), "{acks:?}");
+        for value in ["3000000000", "soon", "0", "-1"] {
+            let timeout = kind("request.timeout.ms", value).await;
+            assert!(matches!(timeout, ErrorKind::Config(_)), "{timeout:?}");
+        }
+        let near = kind("request.timout.ms", "100").await;
+        assert!(
+            near.to_string()
+                .contains("did you mean request.timeout.ms?"),
+            "{near}"
+        );
     }
 }

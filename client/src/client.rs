@@ -206,7 +206,7 @@ impl Client {
     }
 
     pub(crate) fn retry_backoff(&self) -> Backoff {
-        self.shared.settings.retry_backoff
+        self.shared.settings.retry_backoff()
     }
 
     pub(crate) fn request_timeout(&self) -> Duration {

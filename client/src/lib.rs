@@ -34,6 +34,7 @@ mod metadata;
 mod net;
 mod offsets;
 mod producer;
+mod properties;
 mod seeds;
 mod settings;
 mod topics;
@@ -62,6 +63,8 @@ pub use producer::{
     Acks, Choice, Delivery, Partitioner, Partitioning, Producer, ProducerBuilder, Record,
     RecordMetadata,
 };
+pub use properties::{Properties, Syntax, settings};
+pub use settings::Setting;
 
 /// The example of the README compiles.
 #[cfg(doctest)]

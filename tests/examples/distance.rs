@@ -44,8 +44,8 @@ async fn main() -> Outcome<()> {
 /// Records per second.
 async fn rate(client: &Client, topic: &str, records: u32, in_flight: &str) -> Outcome<f64> {
     let mut builder = Producer::builder(client);
-    builder.set("batch.size", "16384")?;
-    builder.set("max.in.flight.requests.per.connection", in_flight)?;
+    builder = builder.set("batch.size", "16384");
+    builder = builder.set("max.in.flight.requests.per.connection", in_flight);
     let producer = builder.build()?;
     let record = Record::to(topic).value(&VALUE);
     // Not counted: connections, a producer id, and the first acknowledgement.

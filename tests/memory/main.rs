@@ -145,8 +145,7 @@ fn a_stalled_broker(compression: Compression, sizes: &[usize]) {
         runtime.block_on(async {
             let mut builder = Producer::builder(&client).compression(compression);
             let memory = BUFFER_MEMORY.to_string();
-            let set = builder.set("buffer.memory", &memory);
-            set.expect("it is a setting");
+            builder = builder.set("buffer.memory", &memory);
             let producer = builder.build().expect("the settings are fine");
             let mut room = Vec::new();
             for size in sizes.iter().chain(&sizes[..1]) {

@@ -131,9 +131,7 @@ async fn connect(plan: &Plan, cluster: &Cluster, faults: &Arc<Faults>) -> Client
         .seed(plan.seed)
         .connect_with(Wiring { cluster, faults });
     let age = plan.metadata_max_age.as_millis().to_string();
-    builder
-        .set("metadata.max.age.ms", &age)
-        .expect("it is a setting");
+    builder = builder.set("metadata.max.age.ms", &age);
     builder.connect().await.expect("nothing goes wrong yet")
 }
 
@@ -347,8 +345,7 @@ impl World {
             ("buffer.memory", how.pages << 14),
             ("max.block.ms", 4000),
         ] {
-            let set = builder.set(name, &value.to_string());
-            set.expect("it is a setting");
+            builder = builder.set(name, &value.to_string());
         }
         builder.build().expect("the settings go together")
     }
@@ -397,9 +394,9 @@ impl World {
             queue_kib,
             ..
         } = self.plan.reading;
-        builder.set("fetch.max.wait.ms", &max_wait.as_millis().to_string())?;
-        builder.set("max.partition.fetch.bytes", &partition_bytes.to_string())?;
-        builder.set("queued.max.messages.kbytes", &queue_kib.to_string())?;
+        builder = builder.set("fetch.max.wait.ms", &max_wait.as_millis().to_string());
+        builder = builder.set("max.partition.fetch.bytes", &partition_bytes.to_string());
+        builder = builder.set("queued.max.messages.kbytes", &queue_kib.to_string());
         builder.build().await
     }
 

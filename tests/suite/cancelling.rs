@@ -81,8 +81,7 @@ async fn a_send_that_is_dropped_while_it_waits_for_memory_sends_nothing_and_take
         _ => Action::Pass,
     });
     let mut builder = Producer::builder(&client);
-    let set = builder.set("buffer.memory", "65536");
-    set.expect("it is a setting");
+    builder = builder.set("buffer.memory", "65536");
     let producer = builder.build().expect("the settings are fine");
     let value = [b'x'; 1000];
     let record = Record::to(&topic).value(&value);

@@ -141,7 +141,7 @@ async fn batches_and_records_can_be_taken_in_turn(target: Target) {
     let (client, topic) = filled(&target, 1, 300).await;
     let mut builder = Consumer::builder(&client).assign(topic.as_str(), 0, Start::Earliest);
     let limit = "max.partition.fetch.bytes";
-    builder.set(limit, "500").expect("it is a setting");
+    builder = builder.set(limit, "500");
     let mut consumer = builder.build().await.expect("the topic is there");
     let mut offsets = Vec::new();
     while offsets.len() < 300 {
@@ -225,12 +225,8 @@ async fn a_batch_larger_than_the_fetch_limit_still_comes(target: Target) {
         .collect();
     send_all(&producer, &topic, &sent).await;
     let mut builder = Consumer::builder(&client).assign(topic.as_str(), 0, Start::Earliest);
-    builder
-        .set("fetch.max.bytes", "1000")
-        .expect("it is a setting");
-    builder
-        .set("max.partition.fetch.bytes", "1000")
-        .expect("it is a setting");
+    builder = builder.set("fetch.max.bytes", "1000");
+    builder = builder.set("max.partition.fetch.bytes", "1000");
     let mut consumer = builder.build().await.expect("the topic is there");
     ottla_tests::expect_records(&read(&mut consumer, 5).await, &sent);
 }
@@ -238,12 +234,8 @@ async fn a_batch_larger_than_the_fetch_limit_still_comes(target: Target) {
 async fn a_small_queue_holds_back_fetching_and_loses_nothing(target: Target) {
     let (client, topic) = filled(&target, 1, 5000).await;
     let mut builder = Consumer::builder(&client).assign(topic.as_str(), 0, Start::Earliest);
-    builder
-        .set("queued.max.messages.kbytes", "1")
-        .expect("it is a setting");
-    builder
-        .set("max.partition.fetch.bytes", "2000")
-        .expect("it is a setting");
+    builder = builder.set("queued.max.messages.kbytes", "1");
+    builder = builder.set("max.partition.fetch.bytes", "2000");
     let mut consumer = builder.build().await.expect("the topic is there");
     assert!(
         read(&mut consumer, 5000)

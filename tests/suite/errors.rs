@@ -54,9 +54,7 @@ async fn no_cause_is_told_twice() {
     let address = unused.local_addr().expect("it is bound");
     drop(unused);
     let mut builder = Client::builder(address.to_string());
-    builder
-        .set("default.api.timeout.ms", "300")
-        .expect("it is a setting");
+    builder = builder.set("default.api.timeout.ms", "300");
     let error = builder.connect().await.expect_err("it does not listen");
     let mut chain = error.to_string();
     let mut source = error.source();
@@ -72,9 +70,7 @@ async fn no_cause_is_told_twice() {
 async fn an_error_of_a_broker_names_the_broker_as_data() {
     let (cluster, client) = stage().await;
     let mut builder = Consumer::builder(&client).assign("t", 0, Start::Offset(7));
-    builder
-        .set("auto.offset.reset", "none")
-        .expect("it is a setting");
+    builder = builder.set("auto.offset.reset", "none");
     let mut consumer = builder.build().await.expect("it builds");
     let error = consumer.recv().await.expect_err("the log is empty");
     assert_eq!(error.code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));

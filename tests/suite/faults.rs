@@ -55,7 +55,7 @@ fn numbered(n: i32) -> Vec<OwnRecord> {
 /// Sends, and finds every record in the log once and in order.
 async fn sends_all_once(cluster: &Cluster, client: &ottla::Client, topic: &str) {
     let mut builder = Producer::builder(client);
-    builder.set("batch.size", "1000").expect("it is a setting");
+    builder = builder.set("batch.size", "1000");
     let producer = builder.build().expect("the settings are fine");
     let sent = numbered(2000);
     let offsets = patient(send_all(&producer, topic, &sent)).await;
@@ -128,9 +128,7 @@ async fn a_consumer_follows_its_leader() {
     let sent = numbered(300);
     send_all(&producer, &topic, &sent).await;
     let mut builder = Consumer::builder(&client).assign(topic.as_str(), 0, Start::Earliest);
-    builder
-        .set("queued.max.messages.kbytes", "1")
-        .expect("it is a setting");
+    builder = builder.set("queued.max.messages.kbytes", "1");
     let mut consumer = builder.build().await.expect("the topic is there");
     let mut got = patient(read(&mut consumer, 100)).await;
     for to in [1, 2, 3, 1] {
@@ -180,9 +178,7 @@ async fn a_stalled_broker_holds_senders_back_and_not_memory() {
         Action::Fail(ErrorCode::COORDINATOR_LOAD_IN_PROGRESS)
     }));
     let mut builder = Producer::builder(&client);
-    builder
-        .set("buffer.memory", "65536")
-        .expect("it is a setting");
+    builder = builder.set("buffer.memory", "65536");
     let producer = builder.build().expect("the settings are fine");
     let value = [b'x'; 1000];
     let record = Record::to(&topic).value(&value);
@@ -219,7 +215,7 @@ async fn records_that_nobody_takes_from_the_socket_fail_in_time_without_acks() {
     let limit = Duration::from_secs(40);
     let mut builder = Producer::builder(&client).acks(Acks::None);
     builder = builder.delivery_timeout(limit);
-    builder.set("batch.size", "16384").expect("it is a setting");
+    builder = builder.set("batch.size", "16384");
     let producer = builder.build().expect("the settings are fine");
     let value = vec![b'x'; 10_000];
     let start = Instant::now();

@@ -70,7 +70,7 @@ async fn counting(cluster: &Cluster) -> (Client, Arc<AtomicU32>) {
         ("connections.max.idle.ms", "60000"),
         ("metadata.max.age.ms", "3600000"),
     ] {
-        builder.set(name, value).expect("it is a setting");
+        builder = builder.set(name, value);
     }
     let builder = builder.connect_with(move |host: &str, port| {
         connected.fetch_add(1, Ordering::Relaxed);
@@ -107,9 +107,7 @@ async fn a_connection_that_waits_for_records_is_not_idle() {
     let (cluster, _) = stage().await;
     let (client, count) = counting(&cluster).await;
     let mut builder = Consumer::builder(&client).assign("t", 0, Start::Earliest);
-    builder
-        .set("fetch.max.wait.ms", "120000")
-        .expect("it is a setting");
+    builder = builder.set("fetch.max.wait.ms", "120000");
     let mut consumer = builder.build().await.expect("it builds");
     let reading = tokio::spawn(async move { consumer.recv().await.map(|r| r.offset) });
     sleep(Duration::from_secs(1)).await;

@@ -18,5 +18,6 @@ mod replicas;
 mod requests;
 mod routing;
 mod sequences;
+mod settings;
 mod spreading;
 mod tidy;

@@ -154,9 +154,7 @@ async fn the_first_record_waits_for_a_topic_that_is_created_later() {
 async fn a_record_for_a_topic_that_never_comes_says_how_to_create_it() {
     let (_cluster, client) = stage(1).await;
     let mut builder = Producer::builder(&client);
-    builder
-        .set("topic.metadata.propagation.max.ms", "5000")
-        .expect("it is a setting");
+    builder = builder.set("topic.metadata.propagation.max.ms", "5000");
     let producer = builder.build().expect("it builds");
     let began = Instant::now();
     let error = producer
@@ -347,9 +345,7 @@ async fn produce_requests_at_the_wrong_cluster(check: &str) -> u32 {
         _ => clusters.1.connect(host, port),
     };
     let mut builder = Client::builder(right.bootstrap()).connect_with(connect);
-    builder
-        .set("metadata.cluster.check.enable", check)
-        .expect("it is a setting");
+    builder = builder.set("metadata.cluster.check.enable", check);
     let client = builder.connect().await.expect("it is there");
     let producer = Producer::builder(&client)
         .delivery_timeout(Duration::from_secs(5))

@@ -38,7 +38,7 @@ async fn takes(in_flight: &str) -> (Duration, u32) {
         ("batch.size", "16384"),
         ("max.in.flight.requests.per.connection", in_flight),
     ] {
-        builder.set(name, value).expect("it is a setting");
+        builder = builder.set(name, value);
     }
     let producer = builder.build().expect("the settings are fine");
     let record = Record::to("t").value(&VALUE);
@@ -92,7 +92,7 @@ async fn nothing_is_sent_again_because_answers_came_together() {
         Action::Pass
     });
     let mut builder = Producer::builder(&client);
-    builder.set("batch.size", "1000").expect("it is a setting");
+    builder = builder.set("batch.size", "1000");
     let producer = builder.build().expect("the settings are fine");
     for _ in 0..1000 {
         let record = Record::to(&topic).value(&VALUE);

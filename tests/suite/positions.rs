@@ -278,12 +278,8 @@ async fn a_topic_behind_a_large_one_is_read_too() {
         let mut builder = Consumer::builder(&client)
             .assign(large.clone(), 0, Start::Earliest)
             .assign(small.clone(), 0, Start::Earliest);
-        builder
-            .set("fetch.max.bytes", "1000")
-            .expect("it is a setting");
-        builder
-            .set("max.partition.fetch.bytes", "1000")
-            .expect("it is a setting");
+        builder = builder.set("fetch.max.bytes", "1000");
+        builder = builder.set("max.partition.fetch.bytes", "1000");
         let mut consumer = builder.build().await.expect("the topics are there");
         let mut before = 0;
         while patient(consumer.recv())

@@ -78,7 +78,7 @@ async fn records_come_back_as_they_were_sent_with_each_compression(target: Targe
 async fn records_of_a_partition_keep_their_order_over_many_batches(target: Target) {
     let (client, topic) = target.topic(3).await;
     let mut builder = Producer::builder(&client);
-    builder.set("batch.size", "2000").expect("it is a setting");
+    builder = builder.set("batch.size", "2000");
     let producer = builder.build().expect("the settings are fine");
     let record = |i: i32| OwnRecord::value(i % 3, i.to_string());
     let sent: Vec<_> = (0..3000).map(record).collect();
@@ -98,7 +98,7 @@ async fn records_of_a_partition_keep_their_order_over_many_batches(target: Targe
 async fn order_holds_without_idempotence_too(target: Target) {
     let (client, topic) = target.topic(1).await;
     let mut builder = Producer::builder(&client).idempotence(false);
-    builder.set("batch.size", "500").expect("it is a setting");
+    builder = builder.set("batch.size", "500");
     let producer = builder.build().expect("the settings are fine");
     let sent: Vec<_> = (0..5000)
         .map(|i: i32| OwnRecord::value(0, i.to_string()))
@@ -220,7 +220,7 @@ async fn an_unknown_topic_is_named_and_so_is_an_unknown_partition(target: Target
     let (client, topic) = target.topic(1).await;
     // It waits for what may be created yet, as long as the settings say.
     let mut builder = Producer::builder(&client);
-    builder.set("max.block.ms", "500").expect("it is a setting");
+    builder = builder.set("max.block.ms", "500");
     let producer = builder.build().expect("the settings are fine");
     let error = producer.send(Record::to("no-such-topic").value("v")).await;
     let error = error.expect_err("there is none");

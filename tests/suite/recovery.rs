@@ -27,12 +27,8 @@ async fn fill(client: &Client, topic: &str) {
 async fn read_through(client: &Client, topic: &str, disturb: impl AsyncFnOnce()) {
     let mut builder = Consumer::builder(client);
     // Little is fetched ahead, so that most of it must come from the broker that comes back.
-    builder
-        .set("queued.max.messages.kbytes", "16")
-        .expect("it is a setting");
-    builder
-        .set("max.partition.fetch.bytes", "4096")
-        .expect("it is a setting");
+    builder = builder.set("queued.max.messages.kbytes", "16");
+    builder = builder.set("max.partition.fetch.bytes", "4096");
     for partition in 0..PARTITIONS {
         builder = builder.assign(topic, partition, Start::Earliest);
     }

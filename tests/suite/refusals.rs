@@ -216,7 +216,7 @@ async fn records_of_a_topic_that_is_gone_fail_within_the_limit(target: Target) {
     create(&client, &other, 1, &[]).await;
     let mut builder = Producer::builder(&client);
     let limit = ("topic.metadata.propagation.max.ms", "1000");
-    builder.set(limit.0, limit.1).expect("it is a setting");
+    builder = builder.set(limit.0, limit.1);
     let producer = builder.build().expect("the settings are fine");
     send_all(&producer, &topic, &[OwnRecord::value(0, "x")]).await;
     delete(&client, &topic).await;
@@ -240,7 +240,7 @@ async fn batches_that_are_compressed_side_by_side_keep_their_order(target: Targe
     for compression in [Compression::Gzip, Compression::Zstd, Compression::Lz4] {
         let (client, topic) = target.topic(1).await;
         let mut builder = Producer::builder(&client).compression(compression);
-        builder.set("batch.size", "65536").expect("it is a setting");
+        builder = builder.set("batch.size", "65536");
         let producer = builder.build().expect("the settings are fine");
         // Batches that are hard and easy to compress take turns, so the easy ones are done early.
         let value = |n: usize| match n / 64 % 2 {
@@ -300,7 +300,7 @@ async fn only_one_topic_may_be_compressed() {
 async fn small_batches_do_not_overtake_what_is_being_compressed() {
     let (client, topic) = Target::in_memory(1).await.topic(1).await;
     let mut builder = Producer::builder(&client).compression(Compression::Lz4);
-    builder.set("batch.size", "65536").expect("it is a setting");
+    builder = builder.set("batch.size", "65536");
     let producer = builder.build().expect("the settings are fine");
     // The small ones are closed by those that do not fit behind them.
     let size = |n: u64| if n.is_multiple_of(2) { 65_000 } else { 1000 };
@@ -402,7 +402,7 @@ async fn a_topic_may_be_unknown_for_as_long_as_is_set() {
     });
     let mut builder = Producer::builder(&client);
     let limit = ("topic.metadata.propagation.max.ms", "7000");
-    builder.set(limit.0, limit.1).expect("it is a setting");
+    builder = builder.set(limit.0, limit.1);
     let producer = builder.build().expect("the settings are fine");
     let began = Instant::now();
     let delivery = send(&producer, "t", b"x").await;

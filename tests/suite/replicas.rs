@@ -33,9 +33,7 @@ async fn consumer_beside_a_follower(client: &Client, topic: &str) -> (Consumer, 
         .find(|id| **id != partition.leader);
     let follower = *follower.expect("it has followers");
     let mut builder = Consumer::builder(client).assign(topic, 0, Start::Earliest);
-    builder
-        .set("client.rack", &format!("rack-{follower}"))
-        .expect("it is a setting");
+    builder = builder.set("client.rack", &format!("rack-{follower}"));
     (builder.build().await.expect("the topic is there"), follower)
 }
 

@@ -111,7 +111,7 @@ async fn batches_that_a_broker_has_and_forgot_are_not_written_twice() {
         }
     });
     let mut builder = Producer::builder(&client);
-    builder.set("batch.size", "1").expect("it is a setting");
+    builder = builder.set("batch.size", "1");
     let builder = builder.linger(Duration::ZERO);
     let producer = builder.build().expect("it builds");
     let outcomes = send_each(&producer, 8).await;

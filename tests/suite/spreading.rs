@@ -40,7 +40,7 @@ fn slow_down(cluster: &Cluster, by: Duration) -> Control {
 fn builder(client: &Client, settings: &[(&str, &str)]) -> ProducerBuilder {
     let mut builder = Producer::builder(client).linger(Duration::ZERO);
     for (name, value) in [("batch.size", "1000")].iter().chain(settings) {
-        builder.set(name, value).expect("it is a setting");
+        builder = builder.set(name, value);
     }
     builder
 }

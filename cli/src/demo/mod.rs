@@ -22,7 +22,7 @@ use crate::{
     failure::{Failure, note},
     interrupt::Signals,
     output::Output,
-    session::Session,
+    session::{Has, Session},
     topic::{NewTopic, make, remove},
 };
 
@@ -72,7 +72,7 @@ async fn run_at(
     suffix: &str,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let session = Session::open_at(&args.connection, bootstrap.to_owned()).await?;
+    let session = Session::open_at(&args.connection, Some(bootstrap.to_owned()), Has::Both).await?;
     let topic = |name: &str, partitions| DemoTopic {
         name: format!("ottla-demo-{name}{suffix}"),
         partitions,

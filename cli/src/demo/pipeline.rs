@@ -51,13 +51,12 @@ impl<'a> Pipeline<'a> {
         topics: &'a [DemoTopic; 2],
         orders: &'a str,
     ) -> Result<Self, Failure> {
-        let (producer, builders) = session.both()?;
         Ok(Self {
             orders,
             topics,
             client: &session.client,
-            producer: producer.build()?,
-            builders,
+            producer: session.producer()?.build()?,
+            builders: [session.consumer()?, session.consumer()?],
             patience: session.timeout,
         })
     }

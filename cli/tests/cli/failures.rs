@@ -146,3 +146,35 @@ async fn serve<F: Future<Output = ()> + Send + 'static>(
     });
     address
 }
+
+/// A setting that is misspelt is told before anything connects, with the nearest name.
+#[tokio::test]
+async fn a_misspelt_setting_is_named_though_no_broker_answers() {
+    // Nothing answers there, so that connecting would take all of the time.
+    let silent = std::net::TcpListener::bind("127.0.0.1:0").expect("there is a port");
+    let address = silent.local_addr().expect("it is bound");
+    for command in ["produce t", "consume t", "topic list"] {
+        let ran = ottla(&format!(
+            "{command} -b {address} -X linger.mss=1 --timeout 600s"
+        ))
+        .await;
+        let told = ran.message(2);
+        assert!(
+            told.contains("no setting linger.mss; did you mean linger.ms?"),
+            "{told}"
+        );
+    }
+    let ran = ottla(&format!("consume t -b {address} -X acks=1 --timeout 600s")).await;
+    assert!(
+        ran.message(2).contains("-X acks: this command has no use"),
+        "{ran:?}"
+    );
+}
+
+#[tokio::test]
+async fn the_settings_are_listed_with_their_defaults() {
+    let ran = ottla("produce t -X help").await;
+    let printed = ran.printed();
+    assert!(printed.contains("linger.ms=5\n    producer: "), "{printed}");
+    assert!(printed.contains("also queue.buffering.max.ms"), "{printed}");
+}

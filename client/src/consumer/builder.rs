@@ -10,14 +10,19 @@ use super::{
     Consumer, assignment::Numbers, budget::Budget, driver::Driver, opener::Opener,
     settings::Settings,
 };
-use crate::{client::Client, error::Result};
+use crate::{
+    client::Client,
+    error::{Error, Result},
+};
 
 /// Collects the settings and partitions of a consumer.
 #[must_use = "a builder does nothing until it builds"]
 #[derive(Debug)]
 pub struct ConsumerBuilder {
     pub(super) client: Client,
-    pub(super) settings: Settings,
+    pub(crate) settings: Settings,
+    /// The first setting that is wrong, for the end.
+    wrong: Option<Error>,
     pub(super) assigned: Vec<(Arc<str>, i32, Start)>,
 }
 
@@ -27,6 +32,7 @@ impl Consumer {
         ConsumerBuilder {
             client: client.clone(),
             settings: Settings::default(),
+            wrong: None,
             assigned: Vec::new(),
         }
     }
@@ -41,47 +47,41 @@ impl ConsumerBuilder {
 
     /// `auto.offset.reset`: what to do when a position is outside the log. Default
     /// [`Reset::Latest`].
-    pub const fn reset(mut self, reset: Reset) -> Self {
+    pub fn reset(mut self, reset: Reset) -> Self {
         self.settings.reset = reset;
         self
     }
 
-    /// Sets a consumer setting by its Kafka name.
+    /// Sets a consumer setting by its Kafka name. One that is wrong is told by [`build`](Self::build): the
+    /// first of them with [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when there is no such
+    /// setting of a consumer, or [`Config`](crate::ErrorKind::Config) when the value is malformed.
     ///
-    /// | name | default | |
-    /// |---|---|---|
-    /// | `fetch.max.wait.ms`, `fetch.wait.max.ms` | 500 | |
-    /// | `fetch.min.bytes` | 1 | |
-    /// | `fetch.max.bytes` | 52428800 | |
-    /// | `max.partition.fetch.bytes` | 1048576 | |
-    /// | `check.crcs` | true | |
-    /// | `auto.offset.reset` | latest | earliest, latest, none |
-    /// | `isolation.level` | read_uncommitted | |
-    /// | `queued.max.messages.kbytes` | 65536 | KiB of frames and opened batches that wait |
-    /// | `client.rack` | empty | reads from a replica in this rack, where the brokers name one (KIP-392) |
+    #[doc = include_str!("../settings/consumer.md")]
     ///
     /// What waits stays below `queued.max.messages.kbytes` and, at most, one batch as it opens and one
     /// fetch of `fetch.max.bytes` per broker.
-    ///
-    /// # Errors
-    /// [`UnknownSetting`](crate::ErrorKind::UnknownSetting) when the name is none of these,
-    /// [`Config`](crate::ErrorKind::Config) when the value is malformed.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        self.settings.set(name, value)
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.settings.set(name, value) {
+            self.wrong.get_or_insert(error);
+        }
+        self
     }
 
     /// Looks the topics up and starts fetching. Dropping the future ends what was started.
     ///
     /// # Errors
-    /// When settings contradict each other, or a topic or partition does not exist.
+    /// When a setting is wrong, or a topic or partition does not exist.
     pub async fn build(self) -> Result<Consumer> {
         let Self {
             client,
             settings,
+            wrong,
             assigned,
         } = self;
-        settings.check()?;
-        let budget = Budget::new(settings.queued_bytes);
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
+        let budget = Budget::new(settings.queued.0);
         let (commands, todo) = mpsc::unbounded_channel();
         let (opened, arrivals) = mpsc::unbounded_channel();
         let (raw, to_open) = mpsc::unbounded_channel();

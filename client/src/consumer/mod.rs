@@ -34,6 +34,7 @@ use arrivals::{Arrival, Trouble};
 use assignment::{Incarnation, Key, Numbers};
 use budget::{Budget, ENTRY};
 use command::Command;
+pub(crate) use settings::Settings;
 
 use crate::{
     client::Client,

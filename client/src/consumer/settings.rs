@@ -5,86 +5,68 @@ use std::{sync::Arc, time::Duration};
 use ottla_core::fetcher::Reset;
 use ottla_protocol::records::MAX_DECOMPRESSED;
 
-use crate::{
-    error::{Error, Result},
-    settings::{boolean, malformed, millis, number, unknown},
-};
+use crate::settings::{Kib, Value, settings};
 
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) max_wait: Duration,
-    pub(super) min_bytes: i32,
-    pub(super) max_bytes: i32,
-    pub(super) partition_max_bytes: i32,
-    pub(super) check_crcs: bool,
-    pub(super) reset: Reset,
-    /// Bytes of opened batches that may wait for the application.
-    pub(super) queued_bytes: usize,
-    pub(super) max_decompressed: usize,
-    /// Empty: no replica is preferred.
-    pub(super) rack: Arc<str>,
-}
+impl Value for Reset {
+    const VALUES: &'static str = "earliest, latest or none";
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            max_wait: Duration::from_millis(500),
-            min_bytes: 1,
-            max_bytes: 50 << 20,
-            partition_max_bytes: 1 << 20,
-            check_crcs: true,
-            reset: Reset::Latest,
-            queued_bytes: 64 << 20,
-            max_decompressed: MAX_DECOMPRESSED,
-            rack: "".into(),
+    fn read(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "earliest" | "smallest" | "beginning" => Some(Self::Earliest),
+            "latest" | "largest" | "end" => Some(Self::Latest),
+            "none" | "error" => Some(Self::None),
+            _ => None,
         }
+    }
+
+    fn show(&self) -> String {
+        format!("{self:?}").to_ascii_lowercase()
     }
 }
 
-impl Settings {
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        match name {
-            "fetch.max.wait.ms" | "fetch.wait.max.ms" => self.max_wait = millis(name, value)?,
-            "fetch.min.bytes" => self.min_bytes = number(name, value)?,
-            "fetch.max.bytes" => self.max_bytes = number(name, value)?,
-            "max.partition.fetch.bytes" => self.partition_max_bytes = number(name, value)?,
-            "check.crcs" => self.check_crcs = boolean(name, value)?,
-            "auto.offset.reset" => self.reset = reset(name, value)?,
-            "queued.max.messages.kbytes" => {
-                self.queued_bytes = number::<usize>(name, value)?.saturating_mul(1024);
-            }
-            "client.rack" => self.rack = value.trim().into(),
-            "isolation.level" if value == "read_uncommitted" => {}
-            "isolation.level" if value == "read_committed" => {
-                return Err(Error::config(
-                    "isolation.level=read_committed is not supported yet",
-                ));
-            }
-            "isolation.level" => {
-                return Err(malformed(name, value, "read_uncommitted or read_committed"));
-            }
-            _ => return Err(unknown(name, "consumer")),
-        }
-        Ok(())
+/// Which records of transactions are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Isolation {
+    /// All of them.
+    ReadUncommitted,
+}
+
+impl Value for Isolation {
+    const VALUES: &'static str = "read_uncommitted (read_committed is not supported yet)";
+
+    fn read(text: &str) -> Option<Self> {
+        text.eq_ignore_ascii_case("read_uncommitted")
+            .then_some(Self::ReadUncommitted)
     }
 
-    pub(super) fn check(&self) -> Result<()> {
-        let positive = self.max_bytes > 0 && self.partition_max_bytes > 0 && self.queued_bytes > 0;
-        if !positive || self.min_bytes < 0 {
-            return Err(Error::config(
-                "fetch.max.bytes, max.partition.fetch.bytes and queued.max.messages.kbytes must be \
-                 greater than 0, and fetch.min.bytes at least 0",
-            ));
-        }
-        Ok(())
+    fn show(&self) -> String {
+        "read_uncommitted".to_owned()
     }
 }
 
-fn reset(name: &str, value: &str) -> Result<Reset> {
-    match value {
-        "earliest" => Ok(Reset::Earliest),
-        "latest" => Ok(Reset::Latest),
-        "none" => Ok(Reset::None),
-        _ => Err(malformed(name, value, "earliest, latest or none")),
+settings! {
+    pub(crate) struct Settings of "consumer" {
+        /// How long a broker waits for `fetch.min.bytes` before it answers.
+        max_wait: Duration = Duration::from_millis(500), "fetch.max.wait.ms" | "fetch.wait.max.ms";
+        /// So many bytes are worth an answer before the wait is over.
+        min_bytes: i32 = 1, "fetch.min.bytes", in 0..;
+        /// The most bytes in one answer; a larger batch comes all the same, alone.
+        max_bytes: i32 = 50 << 20, "fetch.max.bytes", in 1..;
+        /// The most bytes of one partition in one answer; a larger batch comes all the same, alone.
+        partition_max_bytes: i32 = 1 << 20,
+            "max.partition.fetch.bytes" | "fetch.message.max.bytes", in 1..;
+        /// Whether the checksum of each batch is checked.
+        check_crcs: bool = true, "check.crcs";
+        /// What to do when a position is outside the log.
+        reset: Reset = Reset::Latest, "auto.offset.reset";
+        /// Which records of transactions are read.
+        isolation: Isolation = Isolation::ReadUncommitted, "isolation.level";
+        /// Frames and opened batches that wait for the application.
+        queued: Kib = Kib(64 << 20), "queued.max.messages.kbytes", in 1..;
+        /// Reads from a replica in this rack, where the brokers name one (KIP-392).
+        rack: Arc<str> = "".into(), "client.rack", shown "none";
+        also {
+            max_decompressed: usize = MAX_DECOMPRESSED;
+        }
     }
 }

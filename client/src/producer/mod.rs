@@ -38,7 +38,7 @@ use accumulator::{Accumulator, Obstacle};
 use memory::Memory;
 use place::{Place, TopicQueue};
 use sender::{Command, Sender};
-use settings::Settings;
+pub(crate) use settings::Settings;
 
 use crate::{
     client::Client,
@@ -94,7 +94,9 @@ impl Drop for Shared {
 #[derive(Debug)]
 pub struct ProducerBuilder {
     client: Client,
-    settings: Settings,
+    pub(crate) settings: Settings,
+    /// The first setting that is wrong, for the end.
+    wrong: Option<Error>,
 }
 
 impl ProducerBuilder {
@@ -143,48 +145,35 @@ impl ProducerBuilder {
         self
     }
 
-    /// Sets a producer setting by its Kafka name.
+    /// Sets a producer setting by its Kafka name. One that is wrong is told by [`build`](Self::build): the
+    /// first of them with [`ErrorKind::UnknownSetting`] when there is no such setting of a producer, or
+    /// [`ErrorKind::Config`] when the value is malformed.
     ///
-    /// | name | default | |
-    /// |---|---|---|
-    /// | `acks` | all | all or -1, 1, 0 |
-    /// | `enable.idempotence` | true | false if `acks` is not all |
-    /// | `partitioner` | murmur2_random | one of [`Partitioning`] |
-    /// | `partitioner.ignore.keys` | false | true: as `partitioner` with random; only one may be set |
-    /// | `partitioner.adaptive.partitioning.enable` | true | [sticky](Choice::Sticky) records shun slow brokers |
-    /// | `partitioner.availability.timeout.ms` | 0 | leave out brokers that let batches wait so long; 0: never |
-    /// | `linger.ms` | 5 | less than `delivery.timeout.ms` |
-    /// | `batch.size` | 262144 | bytes before compression, at most `max.request.size`; Java: 16384 |
-    /// | `buffer.memory` | 33554432 | bytes; `send` waits when they are used up; see [below](#memory) |
-    /// | `max.request.size` | 1048576 | bytes; also the largest record |
-    /// | `max.in.flight.requests.per.connection` | 5 | and batches per partition; at most 5 if idempotent |
-    /// | `max.block.ms` | 60000 | for memory and for the topic to be known |
-    /// | `delivery.timeout.ms` | 120000 | |
-    /// | `topic.metadata.propagation.max.ms` | 30000 | how long a topic may be unknown before its records fail |
-    /// | `compression.type` | none | none, gzip, snappy, lz4, zstd |
-    /// | `compression.gzip.level` | 6 | 1 to 9, or -1 for the default |
-    /// | `compression.zstd.level` | 3 | -131072 to 22 |
+    #[doc = include_str!("../settings/producer.md")]
     ///
     /// # Memory
     /// A producer takes `buffer.memory` and up to 1 MiB more; if it compresses, 2 MiB more, and the size of
     /// a batch for each core.
-    ///
-    /// # Errors
-    /// [`ErrorKind::UnknownSetting`] when the name is none of these, [`ErrorKind::Config`] when the
-    /// value is malformed.
-    pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        self.settings.set(name, value)
+    pub fn set(mut self, name: &str, value: &str) -> Self {
+        if let Err(error) = self.settings.set(name, value) {
+            self.wrong.get_or_insert(error);
+        }
+        self
     }
 
     /// Starts the producer, on the tokio runtime that it is called on. No broker is asked yet.
     ///
     /// # Errors
-    /// When settings contradict each other.
+    /// When a setting is wrong, or settings contradict each other.
     pub fn build(self) -> Result<Producer> {
         let Self {
             client,
             mut settings,
+            wrong,
         } = self;
+        if let Some(wrong) = wrong {
+            return Err(wrong);
+        }
         settings.check()?;
         settings.batch_size = settings.batch_size.min(settings.max_request_size);
         let memory = Arc::new(Memory::new(
@@ -220,6 +209,7 @@ impl Producer {
         ProducerBuilder {
             client: client.clone(),
             settings: Settings::default(),
+            wrong: None,
         }
     }
 

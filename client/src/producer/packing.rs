@@ -118,8 +118,8 @@ impl Packing {
             compression: settings.compression,
             topics: settings.topic_compression.clone(),
             levels: Levels {
-                gzip: settings.gzip_level,
-                zstd: settings.zstd_level,
+                gzip: settings.gzip_level.map(|level| level.0),
+                zstd: settings.zstd_level.map(|level| level.0),
             },
             compressors: Vec::new(),
             free: settings.packers(),

@@ -7,7 +7,7 @@ use ottla_protocol::records::Compression;
 use super::partitioner::{Partitioner, Partitioning};
 use crate::{
     error::{Error, Result},
-    settings::{boolean, malformed, millis, number, unknown},
+    settings::{Value, settings},
 };
 
 /// When a record counts as written (`acks`).
@@ -31,97 +31,116 @@ impl Acks {
     }
 }
 
-#[derive(Debug, Clone)]
-pub(super) struct Settings {
-    pub(super) acks: Acks,
-    /// `None`: as `acks` allows.
-    pub(super) idempotence: Option<bool>,
-    /// `None`: the default, with or without keys.
-    pub(super) partitioner: Option<Arc<dyn Partitioner>>,
-    pub(super) ignore_keys: bool,
-    pub(super) adaptive: bool,
-    /// Zero is never.
-    pub(super) availability_timeout: Duration,
-    pub(super) linger: Duration,
-    pub(super) batch_size: usize,
-    pub(super) buffer_memory: usize,
-    pub(super) max_request_size: usize,
-    pub(super) max_in_flight: usize,
-    pub(super) max_block: Duration,
-    pub(super) delivery_timeout: Duration,
-    pub(super) unknown_topic_timeout: Duration,
-    pub(super) compression: Compression,
-    pub(super) topic_compression: HashMap<Arc<str>, Compression>,
-    pub(super) gzip_level: Option<i32>,
-    pub(super) zstd_level: Option<i32>,
+impl Value for Acks {
+    const VALUES: &'static str = "all, 1 or 0";
+
+    fn read(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "all" | "-1" => Some(Self::All),
+            "1" => Some(Self::Leader),
+            "0" => Some(Self::None),
+            _ => None,
+        }
+    }
+
+    fn show(&self) -> String {
+        match self {
+            Self::None => "0".to_owned(),
+            Self::Leader => "1".to_owned(),
+            Self::All => "all".to_owned(),
+        }
+    }
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Self {
-            acks: Acks::All,
-            idempotence: None,
-            partitioner: None,
-            ignore_keys: false,
-            adaptive: true,
-            availability_timeout: Duration::ZERO,
-            linger: Duration::from_millis(5),
-            batch_size: 256 * 1024,
-            buffer_memory: 32 << 20,
-            max_request_size: 1 << 20,
-            max_in_flight: 5,
-            max_block: Duration::from_secs(60),
-            delivery_timeout: Duration::from_secs(120),
-            unknown_topic_timeout: Duration::from_secs(30),
-            compression: Compression::None,
-            topic_compression: HashMap::new(),
-            gzip_level: None,
-            zstd_level: None,
+impl Value for Arc<dyn Partitioner> {
+    const VALUES: &'static str =
+        "a name of librdkafka's, such as murmur2_random or consistent_random";
+
+    fn read(text: &str) -> Option<Self> {
+        let partitioning: Partitioning = text.to_ascii_lowercase().parse().ok()?;
+        Some(Arc::new(partitioning))
+    }
+
+    fn show(&self) -> String {
+        format!("{self:?}")
+    }
+}
+
+/// The level of one compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct GzipLevel(pub(crate) i32);
+
+/// The level of one compression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ZstdLevel(pub(crate) i32);
+
+macro_rules! levels {
+    ($($level:ident $compression:ident $values:literal)*) => { $(
+        impl Value for $level {
+            const VALUES: &'static str = $values;
+
+            fn read(text: &str) -> Option<Self> {
+                let level = text.parse().ok()?;
+                Compression::$compression.check_level(level).ok()?;
+                Some(Self(level))
+            }
+
+            fn show(&self) -> String {
+                self.0.to_string()
+            }
+        }
+    )* };
+}
+
+levels! {
+    GzipLevel Gzip "1 to 9, or -1 for the default"
+    ZstdLevel Zstd "-131072 to 22"
+}
+
+settings! {
+    pub(crate) struct Settings of "producer" {
+        /// When a record counts as written: when all replicas in sync have it, the leader has it, or at once.
+        acks: Acks = Acks::All, "acks" | "request.required.acks";
+        /// No retry writes twice. Needs `acks=all`.
+        idempotence: Option<bool> = None, "enable.idempotence", shown "true with acks=all";
+        /// Chooses the partition of records that do not name one.
+        partitioner: Option<Arc<dyn Partitioner>> = None, "partitioner", shown "murmur2_random";
+        /// Places records with a key as those without: `partitioner=random`. Only one of the two may be set.
+        ignore_keys: bool = false, "partitioner.ignore.keys";
+        /// Records without a key shun slow brokers.
+        adaptive: bool = true, "partitioner.adaptive.partitioning.enable";
+        /// Records without a key leave out brokers that let batches wait so long; 0 is never.
+        availability_timeout: Duration = Duration::ZERO, "partitioner.availability.timeout.ms";
+        /// How long a batch waits for more records; less than `delivery.timeout.ms`.
+        linger: Duration = Duration::from_millis(5), "linger.ms" | "queue.buffering.max.ms";
+        /// The size of a batch in bytes before compression, at most `max.request.size`. Java has 16384.
+        batch_size: usize = 256 << 10, "batch.size", in 1..;
+        /// Bytes of records that wait. `send` waits when they are used up.
+        buffer_memory: usize = 32 << 20, "buffer.memory";
+        /// The largest request, and so the largest record, in bytes.
+        max_request_size: usize = 1 << 20, "max.request.size" | "message.max.bytes", in 1..;
+        /// Requests to a broker, and batches of a partition, that may be unanswered; at most 5 if idempotent.
+        max_in_flight: usize = 5, "max.in.flight.requests.per.connection" | "max.in.flight", in 1..;
+        /// How long `send` waits for memory, and for the topic to be known.
+        max_block: Duration = Duration::from_secs(60), "max.block.ms";
+        /// How long a batch may take from its first record to its answer, with all retries.
+        delivery_timeout: Duration = Duration::from_secs(120),
+            "delivery.timeout.ms" | "message.timeout.ms", in 1..;
+        /// How long a topic may be unknown before its records fail.
+        unknown_topic_timeout: Duration = Duration::from_secs(30), "topic.metadata.propagation.max.ms";
+        /// How batches are compressed.
+        compression: Compression = Compression::None, "compression.type" | "compression.codec";
+        /// How hard gzip tries: more is smaller and slower.
+        gzip_level: Option<GzipLevel> = None, "compression.gzip.level", shown "6";
+        /// How hard zstd tries: more is smaller and slower.
+        zstd_level: Option<ZstdLevel> = None, "compression.zstd.level", shown "3";
+        also {
+            topic_compression: HashMap<Arc<str>, Compression> = HashMap::new();
         }
     }
 }
 
 impl Settings {
-    pub(super) fn set(&mut self, name: &str, value: &str) -> Result<()> {
-        match name {
-            "acks" => self.acks = acks(value)?,
-            "enable.idempotence" => self.idempotence = Some(boolean(name, value)?),
-            "partitioner" => {
-                let partitioning: Result<Partitioning, ()> = value.parse();
-                let names = "a name of librdkafka's, such as murmur2_random or consistent_random";
-                let found = partitioning.map_err(|()| malformed(name, value, names))?;
-                self.partitioner = Some(Arc::new(found));
-            }
-            "partitioner.ignore.keys" => self.ignore_keys = boolean(name, value)?,
-            "partitioner.adaptive.partitioning.enable" => self.adaptive = boolean(name, value)?,
-            "partitioner.availability.timeout.ms" => {
-                self.availability_timeout = millis(name, value)?
-            }
-            "linger.ms" => self.linger = millis(name, value)?,
-            "batch.size" => self.batch_size = number(name, value)?,
-            "buffer.memory" => self.buffer_memory = number(name, value)?,
-            "max.request.size" => self.max_request_size = number(name, value)?,
-            "max.in.flight.requests.per.connection" => self.max_in_flight = number(name, value)?,
-            "max.block.ms" => self.max_block = millis(name, value)?,
-            "delivery.timeout.ms" => self.delivery_timeout = millis(name, value)?,
-            "topic.metadata.propagation.max.ms" => {
-                self.unknown_topic_timeout = millis(name, value)?;
-            }
-            "compression.type" => {
-                let names = "none, gzip, snappy, lz4 or zstd";
-                self.compression = value.parse().map_err(|_| malformed(name, value, names))?;
-            }
-            "compression.gzip.level" => {
-                self.gzip_level = Some(level(name, value, Compression::Gzip)?)
-            }
-            "compression.zstd.level" => {
-                self.zstd_level = Some(level(name, value, Compression::Zstd)?)
-            }
-            _ => return Err(unknown(name, "producer")),
-        }
-        Ok(())
-    }
-
     pub(super) fn partitioner(&self) -> Arc<dyn Partitioner> {
         match &self.partitioner {
             Some(partitioner) => partitioner.clone(),
@@ -151,10 +170,9 @@ impl Settings {
                 "enable.idempotence needs acks=all; set one of the two",
             ));
         }
-        if self.max_in_flight == 0 || (self.is_idempotent() && self.max_in_flight > 5) {
+        if self.is_idempotent() && self.max_in_flight > 5 {
             return Err(Error::config(
-                "max.in.flight.requests.per.connection must be 1 to 5 with enable.idempotence, \
-                 and at least 1 without",
+                "max.in.flight.requests.per.connection must be at most 5 with enable.idempotence",
             ));
         }
         if self.ignore_keys && self.partitioner.is_some() {
@@ -174,29 +192,11 @@ impl Settings {
                  never be sent",
             ));
         }
-        if self.delivery_timeout.is_zero() || self.batch_size == 0 || self.max_request_size == 0 {
-            return Err(Error::config(
-                "delivery.timeout.ms, batch.size and max.request.size must be greater than 0",
-            ));
+        if self.delivery_timeout.is_zero() {
+            return Err(Error::config("delivery.timeout.ms must be greater than 0"));
         }
         Ok(())
     }
-}
-
-fn acks(value: &str) -> Result<Acks> {
-    match value {
-        "all" | "-1" => Ok(Acks::All),
-        "1" => Ok(Acks::Leader),
-        "0" => Ok(Acks::None),
-        _ => Err(malformed("acks", value, "all, 1 or 0")),
-    }
-}
-
-fn level(name: &str, value: &str, compression: Compression) -> Result<i32> {
-    let level = number(name, value)?;
-    let refused = |e| Error::config(format!("{name}: {e}"));
-    compression.check_level(level).map_err(refused)?;
-    Ok(level)
 }
 
 #[cfg(test)]
@@ -219,18 +219,17 @@ mod tests {
     fn check(pairs: Pairs) -> Result<()> {
         let mut settings = Settings::default();
         for (name, value) in pairs {
-            settings.set(name, value).expect("it is a setting");
+            settings.set(name, value)?;
         }
         settings.check()
     }
 
     #[test]
     fn settings_that_contradict_each_other_are_refused_by_their_names() {
-        let refused: [Pairs; 12] = [
+        let refused: [Pairs; 11] = [
             &[(IDEMPOTENCE, "true"), (ACKS, "1")],
             &[(IDEMPOTENCE, "true"), (ACKS, "0")],
             &[(IN_FLIGHT, "0")],
-            &[(IN_FLIGHT, "0"), (IDEMPOTENCE, "false")],
             &[(IN_FLIGHT, "6")],
             &[(IGNORE_KEYS, "true"), (PARTITIONER, "consistent")],
             &[(IGNORE_KEYS, "true"), (PARTITIONER, "murmur2_random")],
@@ -247,6 +246,8 @@ mod tests {
             assert!(pairs.iter().all(|(name, _)| told.contains(name)), "{told}");
         }
         check(&[(LINGER, "0"), (TIMEOUT, "0")]).expect_err("nothing would be in time");
+        let none = check(&[(IDEMPOTENCE, "false"), (IN_FLIGHT, "0")]);
+        none.expect_err("nothing would be sent");
     }
 
     #[test]

@@ -26,7 +26,7 @@ async fn main() -> Outcome<()> {
 fn producer(job: &Job, client: &Client) -> Outcome<Producer> {
     let mut builder = Producer::builder(client);
     for (name, value) in &job.settings {
-        builder.set(name, value)?;
+        builder = builder.set(name, value);
     }
     Ok(builder.build()?)
 }
@@ -101,7 +101,7 @@ async fn acknowledge(
 async fn consume(job: &Job, client: &Client) -> Outcome<()> {
     let mut builder = Consumer::builder(client);
     for (name, value) in &job.settings {
-        builder.set(name, value)?;
+        builder = builder.set(name, value);
     }
     for partition in 0..job.partitions {
         builder = builder.assign(job.topic.as_str(), partition, Start::Earliest);

@@ -87,9 +87,9 @@ fn ottla(runtime: Handle, bootstrap: &str, topic: String) -> Outcome<Ottla> {
     let producer = runtime.block_on(async {
         let client = Client::builder(bootstrap).connect().await?;
         let mut builder = Producer::builder(&client).linger(LINGER);
-        builder.set("batch.size", &BATCH.to_string())?;
-        builder.set("buffer.memory", &BUFFER.to_string())?;
-        builder.set("max.request.size", &REQUEST.to_string())?;
+        builder = builder.set("batch.size", &BATCH.to_string());
+        builder = builder.set("buffer.memory", &BUFFER.to_string());
+        builder = builder.set("max.request.size", &REQUEST.to_string());
         builder.build()
     })?;
     // It is looked up here, since `try_send` does not wait for that.
