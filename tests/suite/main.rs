@@ -3,6 +3,7 @@
 mod batching;
 mod cancelling;
 mod consuming;
+mod counters;
 mod errors;
 mod faults;
 mod hostile;

@@ -81,7 +81,6 @@ impl Budget {
     }
 
     /// What is charged now.
-    #[cfg(test)]
     pub(super) fn charged(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }

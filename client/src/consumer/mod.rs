@@ -409,6 +409,14 @@ impl Consumer {
             .take_if(|(batch, _)| batch.topic == key.0 && batch.partition == key.1);
     }
 
+    /// The bytes that are charged to `queued.max.messages.kbytes` now, for tests that look for what is
+    /// never given back.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn queued_bytes(&self) -> usize {
+        self.budget.charged()
+    }
+
     fn key(&self, topic: &str, partition: i32) -> Result<Key> {
         let key: Key = (topic.into(), partition);
         if self.partitions.contains_key(&key) {

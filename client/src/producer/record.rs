@@ -277,7 +277,10 @@ impl Completion {
 
 #[cfg(test)]
 mod tests {
-    use std::task::Wake;
+    use std::{
+        sync::atomic::{AtomicU32, Ordering},
+        task::Wake,
+    };
 
     use super::*;
 
@@ -306,5 +309,54 @@ mod tests {
         }
         let waiting = batch.waiting.lock().expect("nobody panicked").len();
         assert_eq!(waiting, 2);
+    }
+
+    /// Counts how often it is woken.
+    struct Woken(AtomicU32);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    /// After a split the deliveries of one part come in any order, and each has a waker of its own.
+    #[test]
+    fn every_delivery_of_a_part_is_woken_whichever_polls_first() {
+        let (whole, part) = (
+            Completion::new("t".into(), 0),
+            Completion::new("t".into(), 0),
+        );
+        let mut deliveries = [0, 1, 2].map(|index| Delivery {
+            batch: whole.clone(),
+            index,
+            waiting_at: NOWHERE,
+            timestamp: 0,
+        });
+        let woken = [(); 3].map(|()| Arc::new(Woken(AtomicU32::new(0))));
+        let mut poll = |n: usize| {
+            let waker = Waker::from(woken[n].clone());
+            Pin::new(&mut deliveries[n]).poll(&mut Context::from_waker(&waker))
+        };
+        assert!((0..3).all(|n| poll(n).is_pending()));
+        let completion = part.clone();
+        whole.finish(BatchOutcome::Split(
+            [Part {
+                first: 0,
+                completion,
+            }]
+            .into(),
+        ));
+        assert!((0..3).rev().all(|n| poll(n).is_pending()));
+        part.finish(BatchOutcome::Written(BatchWritten {
+            base_offset: 0,
+            append_time: None,
+        }));
+        // Once for the split, once for the end.
+        assert_eq!(
+            woken.each_ref().map(|w| w.0.load(Ordering::Relaxed)),
+            [2; 3]
+        );
+        assert!((0..3).all(|n| poll(n).is_ready()));
     }
 }

@@ -15,6 +15,9 @@
 //!
 //! An event costs what the partitions cost that it concerns: `ready` knows which have something to
 //! send, `timers` which have something to wait for. Partitions that wait or are idle cost nothing.
+//!
+//! Longer than other files: it is the face of the machine, whose methods share its private state. What
+//! they decide stands in the files beside it.
 
 mod exchange;
 mod identity;
