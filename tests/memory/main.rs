@@ -1,8 +1,11 @@
-//! What a producer takes of memory while no broker takes its records: no more than `buffer.memory` and
-//! a constant.
+//! What a producer takes of memory while no broker takes its records, and a consumer while no
+//! application takes its batches: no more than `buffer.memory` or `queued.max.messages.kbytes`, and a
+//! constant.
 //!
 //! The brokers have a thread of their own, so that what is counted on the test's thread is the
 //! client's alone.
+
+mod consumer;
 
 use std::{
     future::{Future, poll_fn},

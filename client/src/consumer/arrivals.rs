@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_protocol::records::{RawBatch, RecordError};
+use bytes::Bytes;
 
 use super::{
     assignment::{Incarnation, Key},
@@ -24,9 +24,9 @@ pub(super) struct Raw {
 /// The batches of one partition as they came.
 #[derive(Debug)]
 pub(super) struct RawBatches {
-    pub(super) batches: Vec<RawBatch>,
-    /// A damaged batch that follows them.
-    pub(super) damage: Option<RecordError>,
+    /// They are taken apart one by one as they are opened: a list of all would take more memory than
+    /// the batches do, where each has one record.
+    pub(super) records: Bytes,
     /// The position that was fetched from.
     pub(super) from: i64,
     pub(super) high_watermark: i64,

@@ -58,8 +58,10 @@ impl ConsumerBuilder {
     ///
     #[doc = include_str!("../settings/consumer.md")]
     ///
-    /// What waits stays below `queued.max.messages.kbytes` and, at most, one batch as it opens and one
-    /// fetch of `fetch.max.bytes` per broker.
+    /// # Memory
+    /// What waits stays below `queued.max.messages.kbytes` and 1 MiB, one batch as it opens, and one fetch
+    /// of `fetch.max.bytes` for each broker; the buffers of these two can be twice as large as what is in
+    /// them, since they grow as bytes come.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = self.settings.set(name, value) {
             self.wrong.get_or_insert(error);

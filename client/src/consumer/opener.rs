@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use ottla_core::fetcher::Start;
-use ottla_protocol::records::{Batch, Compression, Decompressor, RawBatch, RecordError};
+use ottla_protocol::records::{Batch, Batches, Compression, Decompressor, RawBatch, RecordError};
 use tokio::sync::mpsc;
 
 use super::{
@@ -45,9 +45,16 @@ impl Opener {
     }
 
     async fn open(&mut self, key: &Key, fetching: u32, current: &Incarnation, raw: RawBatches) {
-        let mut damage = raw.damage;
+        let mut damage = None;
         let mut next = raw.from;
-        for batch in raw.batches {
+        for batch in Batches::new(raw.records) {
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    damage = Some(error);
+                    break;
+                }
+            };
             let last = batch.header().last_offset();
             let is_wanted = || current.served_by(fetching).filter(|_| last >= raw.from);
             if is_wanted().is_none() {

@@ -11,7 +11,7 @@ use ottla_core::fetcher::{Fetch, Fetched, Lookup, Wanted};
 use ottla_protocol::{
     ErrorCode,
     messages::{FetchResponse, FetchedPartition, NodeEndpoint},
-    records::{Batches, RawBatch, RecordError},
+    records::Batches,
 };
 use tokio::time::Instant;
 
@@ -171,21 +171,20 @@ impl Driver {
         let high_watermark = answer.high_watermark;
         let records = answer.records.unwrap_or_default();
         let size = records.len();
-        let walked = Walked::of(records, wanted.offset);
+        let walked = Walked::of(records.clone(), wanted.offset);
         let up_to = Fetched::UpTo(walked.next);
         if !self.machine.handle_fetched(now, broker, wanted, up_to) || size == 0 {
             return;
         }
         // Other partitions used up `fetch.max.bytes`. Don't back off: this one moves to the front of
         // a later fetch (rule 64).
-        let cut_short = walked.batches.is_empty() && walked.damage.is_none() && shares;
+        let cut_short = !walked.has_batches && shares;
         if walked.next == wanted.offset && !cut_short {
             self.machine.handle_no_progress(now, wanted.slot);
         }
         let key: Key = (wanted.topic.clone(), wanted.partition);
         let content = Ok(RawBatches {
-            batches: walked.batches,
-            damage: walked.damage,
+            records,
             from: wanted.offset,
             high_watermark,
             frame: frame.clone(),
@@ -226,29 +225,26 @@ fn is_empty(response: &FetchResponse) -> bool {
     response.error_code.is_ok() && partitions.clone().all(says_nothing)
 }
 
-/// The batches of one partition's answer, unopened, and the offset behind them.
+/// What a look at the headers of one partition's batches says.
 struct Walked {
-    batches: Vec<RawBatch>,
-    damage: Option<RecordError>,
+    /// Whether there is a whole batch, or a damaged one.
+    has_batches: bool,
+    /// The offset behind the whole batches.
     next: i64,
 }
 
 impl Walked {
     fn of(records: Bytes, from: i64) -> Self {
         let mut walked = Self {
-            batches: Vec::new(),
-            damage: None,
+            has_batches: false,
             next: from,
         };
         for batch in Batches::new(records) {
-            match batch {
-                Ok(batch) => {
-                    // Also where compaction left nothing of the batch (rule 63).
-                    let behind = batch.header().last_offset().saturating_add(1);
-                    walked.next = walked.next.max(behind);
-                    walked.batches.push(batch);
-                }
-                Err(error) => walked.damage = Some(error),
+            walked.has_batches = true;
+            if let Ok(batch) = batch {
+                // Also where compaction left nothing of the batch (rule 63).
+                let behind = batch.header().last_offset().saturating_add(1);
+                walked.next = walked.next.max(behind);
             }
         }
         walked

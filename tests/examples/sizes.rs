@@ -1,0 +1,232 @@
+//! What a client costs with 10, 100, 1,000 and 10,000 partitions, most of which are idle. The curves
+//! are to be flat: no event may cost more for what it does not concern.
+//!
+//! ```text
+//! cargo run --release -p ottla-tests --example sizes [PARTITIONS..]
+//! ```
+//!
+//! The client runs on one thread, whose CPU time is measured, against an embedded cluster of two
+//! brokers on another.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
+    time::{Duration, Instant},
+};
+
+use cpu_time::ThreadTime;
+use ottla::{Client, Consumer, Producer, Record, Start, protocol::messages::ApiKey};
+use ottla_broker::{Action, Cluster};
+use ottla_tests::create;
+use tokio::runtime::{Builder, Runtime};
+
+const TOPIC: &str = "sizes";
+const VALUE: [u8; 100] = [b'x'; 100];
+const RECORDS: i32 = 100_000;
+/// Beside a broker that does not answer.
+const BESIDE: i32 = 20_000;
+const IDLE: Duration = Duration::from_secs(6);
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+fn main() -> Outcome<()> {
+    let given: Vec<i32> = std::env::args()
+        .skip(1)
+        .filter_map(|n| n.parse().ok())
+        .collect();
+    let sizes = if given.is_empty() {
+        vec![10, 100, 1000, 10_000]
+    } else {
+        given
+    };
+    println!(
+        "| partitions | round robin | beside a silent broker | assign all | seek all | one busy | idle | memory |"
+    );
+    println!("|---|---|---|---|---|---|---|---|");
+    println!(
+        "| | us CPU/record | us CPU/record | us CPU/partition (s) | us CPU/partition (s) | us CPU/record | ms CPU/min | bytes/partition |"
+    );
+    for partitions in sizes {
+        let row = measure(partitions)?;
+        println!("| {partitions} | {} |", row.join(" | "));
+    }
+    Ok(())
+}
+
+/// A cluster on a thread of its own, and a switch that lets its second broker answer no produce request.
+fn cluster() -> Outcome<(Cluster, Arc<AtomicBool>)> {
+    let (tell, told) = std::sync::mpsc::channel();
+    thread::spawn(move || {
+        let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
+            return;
+        };
+        runtime.block_on(async {
+            let builder = Cluster::builder().brokers(2);
+            let builder = builder.set("default.replication.factor", "1");
+            let started = builder.start().await;
+            let _: Result<_, _> = tell.send(started);
+            std::future::pending::<()>().await;
+        });
+    });
+    let cluster = told.recv()??;
+    let silent = Arc::new(AtomicBool::new(false));
+    let is_silent = silent.clone();
+    cluster.control(move |request| {
+        let produces = request.api_key == ApiKey::Produce && request.broker == 2;
+        if produces && is_silent.load(Ordering::Relaxed) {
+            return Action::Drop;
+        }
+        Action::Pass
+    });
+    Ok((cluster, silent))
+}
+
+fn measure(partitions: i32) -> Outcome<Vec<String>> {
+    let (cluster, silent) = cluster()?;
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let client = runtime.block_on(async {
+        let client = Client::builder(cluster.bootstrap()).connect().await?;
+        create(&client, TOPIC, partitions, &[]).await;
+        client.topic(TOPIC).await?;
+        Outcome::Ok(client)
+    })?;
+    let mut row = Vec::new();
+    let producer = {
+        let _entered = runtime.enter();
+        // A page for each partition beside the silent broker.
+        let builder = Producer::builder(&client).set("buffer.memory", "400000000");
+        builder.build()?
+    };
+    row.push(round_robin(&runtime, &producer, partitions)?);
+    let mut consumer = None;
+    let mut times = Ok([String::new(), String::new()]);
+    let held = allocation_counter::measure(|| {
+        times = assign(&runtime, &client, partitions, &mut consumer);
+    });
+    let [assigned, sought] = times?;
+    let mut consumer = consumer.ok_or("the consumer was built")?;
+    let busy = one_busy(&runtime, &producer, &mut consumer)?;
+    let start = ThreadTime::now();
+    runtime.block_on(async { tokio::time::sleep(IDLE).await });
+    let idle = start.elapsed().as_secs_f64() * 60_000.0 / IDLE.as_secs_f64();
+    drop(consumer);
+    silent.store(true, Ordering::Relaxed);
+    row.push(beside(&runtime, &client, &producer, partitions)?);
+    row.extend([assigned, sought, busy, format!("{idle:.0}")]);
+    row.push(format!("{}", held.bytes_current / i64::from(partitions)));
+    Ok(row)
+}
+
+fn per(start: ThreadTime, n: i32) -> String {
+    format!("{:.2}", start.elapsed().as_secs_f64() * 1e6 / f64::from(n))
+}
+
+fn round_robin(runtime: &Runtime, producer: &Producer, partitions: i32) -> Outcome<String> {
+    runtime.block_on(async {
+        let record = Record::to(TOPIC).value(&VALUE);
+        let send_all = async |records: i32| {
+            for n in 0..records {
+                drop(producer.send(record.partition(n % partitions)).await?);
+            }
+            producer.flush().await
+        };
+        // Not counted: the first use of each partition.
+        send_all(partitions).await?;
+        let start = ThreadTime::now();
+        send_all(RECORDS).await?;
+        Ok(per(start, RECORDS))
+    })
+}
+
+fn assign(
+    runtime: &Runtime,
+    client: &Client,
+    partitions: i32,
+    kept: &mut Option<Consumer>,
+) -> Outcome<[String; 2]> {
+    runtime.block_on(async {
+        let (start, clock) = (ThreadTime::now(), Instant::now());
+        let mut builder = Consumer::builder(client);
+        for n in 0..partitions {
+            builder = builder.assign(TOPIC, n, Start::Latest);
+        }
+        let mut consumer = builder.build().await?;
+        // The end of each log is known when this record, written after it, comes.
+        let timed = |start: ThreadTime, clock: Instant| {
+            format!(
+                "{} ({:.2})",
+                per(start, partitions),
+                clock.elapsed().as_secs_f64()
+            )
+        };
+        consumer.seek(TOPIC, 0, Start::Earliest)?;
+        consumer.recv().await?;
+        let assigned = timed(start, clock);
+        let (start, clock) = (ThreadTime::now(), Instant::now());
+        for n in 1..partitions {
+            consumer.seek(TOPIC, n, Start::Latest)?;
+        }
+        consumer.seek(TOPIC, 0, Start::Earliest)?;
+        consumer.recv().await?;
+        let sought = timed(start, clock);
+        // What is there of the first partition is none of the busy one's cost.
+        consumer.seek(TOPIC, 0, Start::Latest)?;
+        *kept = Some(consumer);
+        Ok([assigned, sought])
+    })
+}
+
+fn one_busy(runtime: &Runtime, producer: &Producer, consumer: &mut Consumer) -> Outcome<String> {
+    const BATCHES: i32 = 200;
+    const EACH: i32 = 100;
+    runtime.block_on(async {
+        let record = Record::to(TOPIC).partition(0).value(&VALUE);
+        producer.send(record).await?.await?;
+        consumer.recv().await?;
+        let mut spent = Duration::ZERO;
+        for _ in 0..BATCHES {
+            for _ in 0..EACH {
+                drop(producer.send(record).await?);
+            }
+            producer.flush().await?;
+            let start = ThreadTime::now();
+            for _ in 0..EACH {
+                consumer.recv().await?;
+            }
+            spent += start.elapsed();
+        }
+        let each = spent.as_secs_f64() * 1e6 / f64::from(BATCHES * EACH);
+        Ok(format!("{each:.2}"))
+    })
+}
+
+fn beside(
+    runtime: &Runtime,
+    client: &Client,
+    producer: &Producer,
+    partitions: i32,
+) -> Outcome<String> {
+    let topology = client.topology();
+    let of = |broker: i32| {
+        (0..partitions).filter(move |n| topology.leader(TOPIC, *n).is_some_and(|l| l.0 == broker))
+    };
+    let live = of.clone()(1).next().ok_or("the first broker leads one")?;
+    runtime.block_on(async {
+        let record = Record::to(TOPIC).value(&VALUE);
+        for silent in of(2) {
+            drop(producer.send(record.partition(silent)).await?);
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        let start = ThreadTime::now();
+        for n in 0..BESIDE {
+            let delivery = producer.send(record.partition(live)).await?;
+            if n % 100 == 99 {
+                delivery.await?;
+            }
+        }
+        Ok(per(start, BESIDE))
+    })
+}
