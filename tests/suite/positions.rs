@@ -308,3 +308,29 @@ async fn connections_of_a_dropped_consumer_are_closed() {
     sleep(SECOND).await;
     assert_eq!(client.counts().links, with - 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_partition_that_is_paused_and_resumed_at_once_keeps_its_order() {
+    let (_cluster, client) = stage(1).await;
+    let producer = ottla::Producer::builder(&client).build();
+    let more: Vec<_> = (10..20)
+        .map(|i| OwnRecord::value(0, i.to_string()))
+        .collect();
+    send_all(&producer.expect("it builds"), "t", &more).await;
+    let consumer = Consumer::builder(&client).assign("t", 0, Start::Earliest);
+    let mut consumer = consumer.build().await.expect("the topic is there");
+    let first = patient(consumer.recv()).await.expect("it is readable");
+    consumer.pause("t", 0).expect("it is assigned");
+    // The second batch arrives meanwhile, and is held.
+    let silent = timeout(SECOND, consumer.recv()).await;
+    silent.expect_err("the partition is paused");
+    consumer.resume("t", 0).expect("it is assigned");
+    let mut offsets = vec![first.offset];
+    while offsets.len() < 20 {
+        let next = patient(consumer.recv()).await.expect("it is readable");
+        offsets.push(next.offset);
+        consumer.pause("t", 0).expect("it is assigned");
+        consumer.resume("t", 0).expect("it is assigned");
+    }
+    assert_eq!(offsets, (0..20).collect::<Vec<_>>());
+}

@@ -225,10 +225,13 @@ impl Consumer {
         let assigned = self.partitions.get_mut(&key);
         if let Some(held) = assigned.and_then(|assigned| assigned.held.take()) {
             let budget = &self.budget;
-            self.resumed.extend(held.into_iter().map(|held| Arrival {
-                charge: Some(budget.charge_opened(held.size)),
-                ..held
-            }));
+            // What of this partition waits since it was resumed before comes after what it held.
+            for held in held.into_iter().rev() {
+                self.resumed.push_front(Arrival {
+                    charge: Some(budget.charge_opened(held.size)),
+                    ..held
+                });
+            }
         }
         self.command(Command::Pause(key, false))
     }
