@@ -10,7 +10,9 @@ use std::{
 
 use ottla::protocol::{
     ErrorCode, frame,
-    messages::{ApiKey, ProduceRequest, ProduceResponse, ProducedPartition, ProducedTopic},
+    messages::{
+        ApiKey, FetchResponse, ProduceRequest, ProduceResponse, ProducedPartition, ProducedTopic,
+    },
     records::Batches,
 };
 use ottla_broker::{Action, Cluster, Intercepted};
@@ -20,7 +22,10 @@ use tokio::{
     time::{Instant, sleep},
 };
 
-use crate::plan::{Plan, Weather};
+use crate::{
+    plan::{Plan, Weather},
+    rates::Counts,
+};
 
 /// What can happen to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,10 +52,12 @@ pub(crate) enum Fault {
     LeaveOut,
     /// A batch may be written, and its producer is forgotten: see `Family::Forgetful`.
     Forget,
+    /// What was fetched is damaged on its way.
+    Damage,
 }
 
 impl Fault {
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Delay,
         Self::Drop,
         Self::CutBefore,
@@ -62,6 +69,7 @@ impl Fault {
         Self::Unreplicated,
         Self::LeaveOut,
         Self::Forget,
+        Self::Damage,
     ];
 
     /// How many of a thousand requests it strikes in the worst weather.
@@ -73,7 +81,7 @@ impl Fault {
             | Self::Duplicate
             | Self::Ghost
             | Self::Unreplicated => 80,
-            Self::Drop | Self::LeaveOut => 40,
+            Self::Drop | Self::LeaveOut | Self::Damage => 40,
             Self::RefuseForGood | Self::Forget => 25,
         }
     }
@@ -82,7 +90,7 @@ impl Fault {
     pub(crate) const fn is_answered(self) -> bool {
         matches!(
             self,
-            Self::Delay | Self::Duplicate | Self::Refuse | Self::RefuseForGood
+            Self::Delay | Self::Duplicate | Self::Refuse | Self::RefuseForGood | Self::Damage
         )
     }
 
@@ -93,6 +101,7 @@ impl Fault {
             | Self::Unreplicated
             | Self::LeaveOut
             | Self::Forget => matches!(api, ApiKey::Produce),
+            Self::Damage => matches!(api, ApiKey::Fetch),
             _ => true,
         }
     }
@@ -143,6 +152,7 @@ pub(crate) struct Faults {
     pub(crate) weather: Weather,
     cluster: Cluster,
     pub(crate) refusals: Refusals,
+    counts: Mutex<Counts>,
     storm: AtomicBool,
     random: Mutex<Random>,
     started: Instant,
@@ -156,6 +166,7 @@ impl Faults {
             weather: plan.weather.clone(),
             cluster,
             refusals: Refusals::default(),
+            counts: Mutex::default(),
             storm: AtomicBool::new(false),
             random: Mutex::new(Random(!plan.seed)),
             started: Instant::now(),
@@ -204,12 +215,31 @@ impl Faults {
         Duration::from_millis(self.below(longest.as_millis() as usize + 1) as u64)
     }
 
+    fn count(&self, api: ApiKey) {
+        let mut counts = lock(&self.counts);
+        match api {
+            ApiKey::Metadata => counts.metadata += 1,
+            ApiKey::Fetch => counts.fetches += 1,
+            _ => {}
+        }
+    }
+
+    pub(crate) fn count_connect(&self) {
+        lock(&self.counts).connects += 1;
+    }
+
+    /// What was asked of the brokers until now.
+    pub(crate) fn counts(&self) -> Counts {
+        *lock(&self.counts)
+    }
+
     fn one_of(&self, codes: &[ErrorCode]) -> ErrorCode {
         codes[self.below(codes.len())]
     }
 
     /// Decides what becomes of a request.
     pub(crate) fn decide(&self, request: &Intercepted<'_>) -> Action {
+        self.count(request.api_key);
         if !self.storm() || request.client_id == Some(GHOST) {
             return Action::Pass;
         }
@@ -247,6 +277,7 @@ impl Faults {
             Fault::CutBefore => Action::CutBefore,
             Fault::CutAfter => Action::CutAfter,
             Fault::Duplicate => Action::Duplicate,
+            Fault::Damage => damage(),
             _ => match api {
                 ApiKey::ApiVersions => Action::CutBefore,
                 ApiKey::Produce => Action::Fail(self.one_of(PRODUCE)),
@@ -325,6 +356,23 @@ impl Faults {
             let _: Result<_, _> = io.read_u32().await;
         });
     }
+}
+
+/// Changes the last byte of what each partition sends.
+fn damage() -> Action {
+    Action::alter(|response: &mut FetchResponse| {
+        let topics = response.responses.iter_mut();
+        for partition in topics.flat_map(|topic| &mut topic.partitions) {
+            let Some(records) = partition.records.take() else {
+                continue;
+            };
+            let mut records = records.to_vec();
+            if let Some(last) = records.last_mut() {
+                *last ^= 1;
+            }
+            partition.records = Some(records.into());
+        }
+    })
 }
 
 /// The batches that brokers refused as out of order, though nothing was wrong with the requests.

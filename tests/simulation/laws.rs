@@ -22,6 +22,7 @@ pub(crate) fn broken(family: Family, history: &History) -> Vec<String> {
     }
     broken.extend(unexplained(history));
     broken.extend(misread(history));
+    broken.extend(strayed(history));
     broken
 }
 
@@ -134,6 +135,22 @@ fn misread(history: &History) -> Vec<String> {
         }
     }
     misread
+}
+
+/// Wherever the wandering consumer reads, it sees what stands there.
+fn strayed(history: &History) -> Vec<String> {
+    let stands = |partition: i32, offset: i64| {
+        let log = history.logs.get(partition as usize)?;
+        log.get(offset as usize).map(|stored| &stored.value)
+    };
+    let wandered = history.wandered.iter();
+    let strayed =
+        wandered.filter(|(partition, offset, value)| stands(*partition, *offset) != Some(value));
+    strayed
+        .map(|(partition, offset, value)| {
+            format!("{partition}: the wanderer read {} at {offset}", name(value))
+        })
+        .collect()
 }
 
 /// A value without its padding.

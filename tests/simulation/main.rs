@@ -3,7 +3,9 @@
 //! A seed decides all of it: settings, load, faults and their times ([`plan`]). Requests pass a
 //! hook that delays, drops, cuts, refuses or doubles them ([`faults`]), on pipes that are slow, cut
 //! or deaf ([`wire`]), while leaders move, followers lag and brokers crash ([`world`]). In the end the
-//! logs are held against what producers and a consumer were told ([`laws`]).
+//! logs are held against what producers and a consumer were told ([`laws`]). Another consumer, of a
+//! client of its own, assigns, seeks, pauses and is dropped all the time ([`wandering`]). When all is
+//! quiet, clients hold nothing and ask for little ([`rates`]).
 //!
 //! ```sh
 //! cargo test -p ottla-tests --test simulation                   # a few seeds of each family
@@ -20,6 +22,8 @@
 mod faults;
 mod laws;
 mod plan;
+mod rates;
+mod wandering;
 mod wire;
 mod world;
 
@@ -167,6 +171,7 @@ struct Tally {
     possibly_written: usize,
     not_taken: usize,
     events: usize,
+    wandered: usize,
 }
 
 impl Tally {
@@ -189,6 +194,7 @@ impl Tally {
             possibly_written: count(unsure),
             not_taken: count(|f| matches!(f, Fate::NotTaken)),
             events: history.trace.len(),
+            wandered: history.wandered.len(),
         }
     }
 }
@@ -202,6 +208,7 @@ impl std::ops::AddAssign for Tally {
         self.possibly_written += other.possibly_written;
         self.not_taken += other.not_taken;
         self.events += other.events;
+        self.wandered += other.wandered;
     }
 }
 

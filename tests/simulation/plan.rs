@@ -149,6 +149,10 @@ impl Plan {
             if producer.delivery_timeout != LONG {
                 producer.delivery_timeout /= 4;
             }
+            // A request has a third of it, in which five delays and some latency must fit.
+            let most = producer.delivery_timeout / 30;
+            self.weather.delay = self.weather.delay.min(most);
+            self.weather.latency = self.weather.latency.min(most);
         }
         self
     }

@@ -28,6 +28,7 @@ impl Connect for Wiring {
         let pipe = self.cluster.connect(host, port);
         Box::pin(async move {
             let faults = self.faults.clone();
+            faults.count_connect();
             if faults.strikes(faults.weather.refused) {
                 faults.note(format!("{host} is not reached"));
                 sleep(faults.up_to(faults.weather.latency)).await;

@@ -3,7 +3,10 @@
 use std::{
     collections::BTreeSet,
     future::Future,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -13,20 +16,30 @@ use ottla::{
     protocol::records::{Batches, Decompressor},
 };
 use ottla_broker::Cluster;
-use tokio::time::{sleep, timeout};
+use tokio::{
+    task::JoinHandle,
+    time::{sleep, timeout},
+};
 
 use crate::{
     faults::Faults,
     laws,
     plan::{Ending, Family, LONG, Plan, Reading, Sending},
+    rates, wandering,
     wire::Wiring,
 };
 
-pub(crate) const TOPIC: &str = "t";
+/// The partitions of a run have numbers, and belong to these topics in turn.
+const TOPICS: [&str; 2] = ["t", "u"];
 /// What lasts longer than this, when nothing goes wrong any more, hangs.
 const PATIENCE: Duration = Duration::from_secs(300);
 /// After a storm, until the last late copy has arrived and the last wait is over.
 const SETTLING: Duration = Duration::from_secs(15);
+/// How long rates are counted when nothing is left to do.
+const QUIET: Duration = Duration::from_secs(10);
+/// The uses of connections to one broker that a client without consumers has: metadata, producing,
+/// producer ids, general and slow requests.
+const USES: usize = 5;
 /// Records that fill the memory of a producer.
 const FILLER: usize = 4000;
 
@@ -38,6 +51,8 @@ pub(crate) struct History {
     pub(crate) logs: Vec<Vec<Stored>>,
     /// What the consumer read, in its order.
     pub(crate) read: Vec<(i32, i64, Bytes)>,
+    /// What the wandering consumer read, in its order.
+    pub(crate) wandered: Vec<(i32, i64, Bytes)>,
     /// Which partition each broker has led.
     led: BTreeSet<(i32, i32)>,
     /// What is wrong whatever the records say.
@@ -85,12 +100,33 @@ fn with<T, R>(shared: &Shared<T>, f: impl FnOnce(&mut T) -> R) -> R {
 
 /// What the tasks of a run share.
 #[derive(Clone)]
-struct World {
-    plan: Arc<Plan>,
-    cluster: Cluster,
-    faults: Arc<Faults>,
-    client: Client,
+pub(crate) struct World {
+    pub(crate) plan: Arc<Plan>,
+    pub(crate) cluster: Cluster,
+    pub(crate) faults: Arc<Faults>,
+    clients: [Client; 2],
     history: Shared<History>,
+    /// Whether everything has been written and read.
+    over: Arc<AtomicBool>,
+    /// Whether the rates of a quiet time are counted.
+    quiet_is_over: Arc<AtomicBool>,
+}
+
+/// Topic and partition of a number.
+pub(crate) fn place(number: i32) -> (&'static str, i32) {
+    (
+        TOPICS[number as usize % TOPICS.len()],
+        number / TOPICS.len() as i32,
+    )
+}
+
+/// The number of a topic's partition.
+pub(crate) fn number(topic: &str, partition: i32) -> i32 {
+    let at = TOPICS
+        .iter()
+        .position(|t| *t == topic)
+        .expect("it is one of them");
+    partition * TOPICS.len() as i32 + at as i32
 }
 
 /// Plays a plan through.
@@ -100,17 +136,28 @@ pub(crate) async fn run(plan: &Plan) -> History {
     let brokers = plan.brokers.to_string();
     let cluster = Cluster::builder().brokers(plan.brokers).in_memory();
     let cluster = cluster.set("default.replication.factor", &brokers);
-    let cluster = cluster.topic_with(TOPIC, plan.partitions, &configs);
+    let cluster = TOPICS.iter().fold(cluster, |cluster, topic| {
+        let numbers = (0..plan.partitions).map(place);
+        match numbers.filter(|(t, _)| t == topic).count() as i32 {
+            0 => cluster,
+            partitions => cluster.topic_with(topic, partitions, &configs),
+        }
+    });
     let cluster = cluster.start().await.expect("the cluster starts");
     let faults = Arc::new(Faults::new(plan, cluster.clone()));
     let hook = faults.clone();
     let control = cluster.control(move |request| hook.decide(request));
     let world = World {
-        client: connect(plan, &cluster, &faults).await,
+        clients: [
+            connect(plan, &cluster, &faults).await,
+            connect(plan, &cluster, &faults).await,
+        ],
         plan: Arc::new(plan.clone()),
         cluster,
         faults: faults.clone(),
         history: Shared::default(),
+        over: Arc::default(),
+        quiet_is_over: Arc::default(),
     };
     with(&world.history, |h| {
         h.logs.resize(plan.partitions as usize, Vec::new());
@@ -138,6 +185,7 @@ async fn connect(plan: &Plan, cluster: &Cluster, faults: &Arc<Faults>) -> Client
 impl World {
     async fn play(&self) {
         let reading = tokio::spawn(self.clone().read());
+        let wandering = tokio::spawn(wandering::wander(self.clone()));
         self.faults.set_storm(true);
         let chaos = tokio::spawn(self.clone().chaos());
         let producers = self.plan.producers.iter().enumerate();
@@ -163,10 +211,35 @@ impl World {
             }
         }
         self.await_reader().await;
-        reading.abort();
+        self.over.store(true, Ordering::Relaxed);
+        self.joins("the wanderer", wandering).await;
+        let quiet = self.faults.counts();
+        sleep(QUIET).await;
+        for wrong in rates::broken(&self.plan, &quiet, &self.faults.counts(), QUIET) {
+            self.wrong(wrong);
+        }
+        self.quiet_is_over.store(true, Ordering::Relaxed);
+        self.joins("the reader", reading).await;
+        self.expect_nothing_held().await;
     }
 
-    fn wrong(&self, what: String) {
+    /// When producers and consumers are gone, no topic is in use, and the connections of consumers are
+    /// closed.
+    async fn expect_nothing_held(&self) {
+        sleep(Duration::from_secs(1)).await;
+        for (n, client) in self.clients.iter().enumerate() {
+            let counts = client.counts();
+            if counts.leases != 0 || counts.links > USES * self.plan.brokers as usize {
+                self.wrong(format!("client {n} still holds {counts:?}"));
+            }
+        }
+    }
+
+    pub(crate) fn over(&self) -> bool {
+        self.over.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn wrong(&self, what: String) {
         self.faults.note(format!("WRONG: {what}"));
         with(&self.history, |h| h.wrong.push(what));
     }
@@ -178,6 +251,13 @@ impl World {
             self.wrong(format!("{what} hangs"));
         }
         done.ok()
+    }
+
+    /// Waits for a task that must come to an end now.
+    async fn joins(&self, what: &str, task: JoinHandle<()>) {
+        if let Some(ended) = self.ends(what, task).await {
+            ended.unwrap_or_else(|error| self.wrong(format!("{what}: {error}")));
+        }
     }
 
     // ---- trouble ----
@@ -236,7 +316,8 @@ impl World {
             return;
         };
         for partition in 0..self.plan.partitions {
-            let (leader, _) = self.cluster.leader(TOPIC, partition).expect("it is there");
+            let (topic, of_it) = place(partition);
+            let (leader, _) = self.cluster.leader(topic, of_it).expect("it is there");
             with(&self.history, |h| h.led.insert((partition, leader)));
         }
         while self.faults.storm() {
@@ -247,9 +328,13 @@ impl World {
             }
             self.keep_log(partition);
             let read = self.position(partition);
-            let deleted = self.cluster.delete_records(TOPIC, partition, read);
+            let deleted = self
+                .cluster
+                .delete_records(place(partition).0, place(partition).1, read);
             deleted.expect("it is there");
-            let replaced = self.cluster.replace_follower(TOPIC, partition, to);
+            let replaced =
+                self.cluster
+                    .replace_follower(place(partition).0, place(partition).1, to);
             replaced.expect("it follows");
             self.faults.note(format!(
                 "{partition} begins at {read}, and its replica on {to} is new"
@@ -274,18 +359,26 @@ impl World {
                 .note(format!("{partition} is not copied to {lagging:?}"));
             // Those that are down lag anyway.
             for broker in lagging.clone() {
-                let _: Result<(), _> = self.cluster.stall_follower(TOPIC, partition, broker);
+                let _: Result<(), _> =
+                    self.cluster
+                        .stall_follower(place(partition).0, place(partition).1, broker);
             }
             sleep(self.faults.up_to(longest)).await;
             for broker in lagging {
-                let _: Result<(), _> = self.cluster.resume_follower(TOPIC, partition, broker);
+                let _: Result<(), _> =
+                    self.cluster
+                        .resume_follower(place(partition).0, place(partition).1, broker);
             }
         }
     }
 
     /// Moves a leader, unless to a broker that is down.
     fn lead(&self, partition: i32, to: i32) {
-        if self.cluster.move_leader(TOPIC, partition, to).is_ok() {
+        if self
+            .cluster
+            .move_leader(place(partition).0, place(partition).1, to)
+            .is_ok()
+        {
             self.faults.note(format!("{partition} moves to {to}"));
             with(&self.history, |h| h.led.insert((partition, to)));
         }
@@ -302,7 +395,7 @@ impl World {
     // ---- producers ----
 
     async fn produce(self, number: usize, how: Sending) {
-        let producer = self.producer(&how);
+        let producer = self.producer(number, &how);
         let mut script = Script {
             world: self,
             producer,
@@ -326,13 +419,13 @@ impl World {
         script.settle().await;
     }
 
-    fn producer(&self, how: &Sending) -> Producer {
+    fn producer(&self, number: usize, how: &Sending) -> Producer {
         let idempotent = self.plan.family != Family::AtLeastOnce;
         let acks = match how.burst % 2 {
             0 if !idempotent => Acks::Leader,
             _ => Acks::All,
         };
-        let mut builder = Producer::builder(&self.client)
+        let mut builder = Producer::builder(&self.clients[number % 2])
             .idempotence(idempotent)
             .acks(acks)
             .linger(how.linger)
@@ -352,6 +445,18 @@ impl World {
 
     // ---- the consumer, and the logs ----
 
+    /// The client that the wandering consumer uses.
+    pub(crate) fn other_client(&self) -> &Client {
+        &self.clients[1]
+    }
+
+    /// Notes what the wandering consumer read.
+    pub(crate) fn keep_wandered(&self, partition: i32, offset: i64, value: Bytes) {
+        with(&self.history, |h| {
+            h.wandered.push((partition, offset, value))
+        });
+    }
+
     async fn read(self) {
         let mut consumer = loop {
             match self.consumer().await {
@@ -360,16 +465,19 @@ impl World {
             }
         };
         for count in 1.. {
-            match consumer.recv().await {
-                Ok(record) => {
+            let next = timeout(Duration::from_secs(1), consumer.recv()).await;
+            match next {
+                Err(_) if self.quiet_is_over.load(Ordering::Relaxed) => break,
+                Err(_) => {}
+                Ok(Ok(record)) => {
                     let read = (
-                        record.partition,
+                        number(&record.topic, record.partition),
                         record.offset,
                         record.value.unwrap_or_default(),
                     );
                     with(&self.history, |h| h.read.push(read));
                 }
-                Err(error) => {
+                Ok(Err(error)) => {
                     self.faults.note(format!("the consumer is told: {error}"));
                     sleep(Duration::from_millis(50)).await;
                 }
@@ -381,12 +489,15 @@ impl World {
                 _ => {}
             }
         }
+        if consumer.queued_bytes() != 0 {
+            self.wrong(format!("{} bytes stay charged", consumer.queued_bytes()));
+        }
     }
 
     async fn consumer(&self) -> ottla::Result<Consumer> {
-        let mut builder = Consumer::builder(&self.client).reset(Reset::None);
-        for partition in 0..self.plan.partitions {
-            builder = builder.assign(TOPIC, partition, Start::Earliest);
+        let mut builder = Consumer::builder(&self.clients[0]).reset(Reset::None);
+        for (topic, of_it) in (0..self.plan.partitions).map(place) {
+            builder = builder.assign(topic, of_it, Start::Earliest);
         }
         let Reading {
             max_wait,
@@ -411,7 +522,7 @@ impl World {
     }
 
     /// The offset up to which the consumer has read.
-    fn position(&self, partition: i32) -> i64 {
+    pub(crate) fn position(&self, partition: i32) -> i64 {
         with(&self.history, |h| {
             let last = h.read.iter().rev().find(|r| r.0 == partition);
             last.map_or(0, |r| r.1 + 1)
@@ -484,7 +595,7 @@ impl Script {
             self.world
                 .wrong(format!("after the storm, {name}: {fate:?}"));
         }
-        let fresh = self.world.producer(how);
+        let fresh = self.world.producer(self.number, how);
         let mut other = Self {
             world: self.world.clone(),
             producer: fresh,
@@ -522,7 +633,7 @@ impl Script {
     async fn send(&mut self, partition: i32, size: usize) {
         let value = self.value(size);
         let time = self.world.faults.now_ms();
-        let record = Record::to(TOPIC).partition(partition).value(&value);
+        let record = record_to(partition).value(&value);
         let record = record.timestamp(time);
         let taken = self.producer.send(record).await;
         if let Err(error) = &taken {
@@ -536,7 +647,7 @@ impl Script {
         for count in 0.. {
             let value = self.value(FILLER);
             let time = self.world.faults.now_ms();
-            let record = Record::to(TOPIC).partition(0).value(&value);
+            let record = record_to(0).value(&value);
             let record = record.timestamp(time);
             let Ok(delivery) = self.producer.try_send(record) else {
                 return count;
@@ -599,11 +710,17 @@ impl Script {
     }
 }
 
+fn record_to<'a>(number: i32) -> Record<'a> {
+    let (topic, partition) = place(number);
+    Record::to(topic).partition(partition)
+}
+
 /// The records of a partition as they are stored.
 fn log(cluster: &Cluster, partition: i32) -> Vec<Stored> {
     let mut decompressor = Decompressor::default();
     let mut log = Vec::new();
-    for bytes in cluster.batches(TOPIC, partition) {
+    let (topic, partition) = place(partition);
+    for bytes in cluster.batches(topic, partition) {
         for batch in Batches::new(bytes) {
             let batch = batch.expect("the log is whole").open(&mut decompressor);
             for record in &batch.expect("the log is whole") {
