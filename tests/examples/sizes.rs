@@ -47,7 +47,8 @@ fn main() -> Outcome<()> {
     );
     println!("|---|---|---|---|---|---|---|---|");
     println!(
-        "| | us CPU/record | us CPU/record | us CPU/partition (s) | us CPU/partition (s) | us CPU/record | ms CPU/min | bytes/partition |"
+        "| | us CPU/record | us CPU/record | us CPU/partition (s) | us CPU/partition (s) | \
+         us CPU/record | ms CPU/min | bytes/partition |"
     );
     for partitions in sizes {
         let row = measure(partitions)?;
