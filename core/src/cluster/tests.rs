@@ -332,3 +332,80 @@ fn something_stale_is_looked_at_soon_even_while_an_answer_is_on_its_way() {
     take(&mut c, now, &answer(vec![]));
     assert!(c.poll_timeout().expect("soon") <= now + Duration::from_millis(120));
 }
+
+#[test]
+fn a_failed_refresh_is_repeated_ever_more_slowly() {
+    let start = Instant::now();
+    let (mut c, mut now) = (cluster_of_t(start), start);
+    let pauses = [(); 4].map(|()| {
+        assert!(c.poll_refresh(now));
+        c.handle_failed(now);
+        let next = c.poll_timeout().expect("it is tried again");
+        let pause = next - now;
+        now = next;
+        pause
+    });
+    assert!(pauses[0] > Duration::ZERO && pauses[0] <= Duration::from_millis(120));
+    assert!(pauses[3] > pauses[0] * 4, "{pauses:?}");
+}
+
+#[test]
+fn a_hint_names_any_leader_but_the_known_one_and_ends_the_error() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    let mut unwell = topic(7, 1, 5);
+    unwell.partitions[0].error_code = ErrorCode::LEADER_NOT_AVAILABLE;
+    take(&mut c, now, &answer(vec![unwell]));
+    let before = c.topology().generation;
+    assert!(!c.handle_leader_hint("t", 0, 1, 5, None), "it is no news");
+    assert!(!c.handle_leader_hint("t", 0, -1, 6, None));
+    assert_eq!(c.topology().generation, before);
+    let zero = Broker {
+        id: 0,
+        host: "z".into(),
+        port: 1,
+        rack: None,
+    };
+    assert!(c.handle_leader_hint("t", 0, 0, 5, Some(zero)));
+    let topology = c.topology();
+    assert_eq!(topology.generation, before + 1);
+    assert_eq!(topology.leader("t", 0), Some((0, 5)));
+    let topic = topology.topic("t").expect("it is known");
+    assert_eq!(topic.partitions[0].error, ErrorCode::NONE);
+}
+
+#[test]
+fn errors_that_earlier_callers_saw_do_not_count_for_the_next() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    let bad = MetadataTopic {
+        error_code: ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+        ..topic(0, 1, 1)
+    };
+    let mut times = 0;
+    while c.wanted().next().is_some() {
+        take(&mut c, now, &answer(vec![bad.clone()]));
+        times += 1;
+        assert_eq!(c.topology().errors["t"].times, times);
+    }
+    c.handle_interest(now, "t".into());
+    assert!(c.topology().errors.is_empty());
+    assert!(c.wanted().eq([&"t".into()]));
+    take(&mut c, now, &answer(vec![bad]));
+    c.handle_interest(now, "t".into());
+    assert_eq!(c.topology().errors["t"].times, 1, "it is wanted already");
+}
+
+/// Brokers learn of topic ids one by one while a cluster is upgraded (rules 15, 17).
+#[test]
+fn a_topic_id_that_comes_later_or_is_left_out_makes_no_other_topic() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(0, 1, 5)]));
+    take(&mut c, now, &answer(vec![topic(7, 2, 4)]));
+    assert_eq!(c.topology().leader("t", 0), Some((1, 5)));
+    take(&mut c, now, &answer(vec![topic(0, 2, 4)]));
+    let topology = c.topology();
+    assert_eq!(topology.leader("t", 0), Some((1, 5)));
+    assert_eq!(topology.topic("t").expect("known").id, Uuid::from_u128(7));
+}

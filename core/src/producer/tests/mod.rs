@@ -4,6 +4,7 @@ mod limits;
 mod random;
 mod states;
 mod unrecognised;
+mod unsendable;
 
 use std::time::Duration;
 
