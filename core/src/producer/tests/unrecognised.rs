@@ -142,3 +142,20 @@ fn tracing_ends_with_the_time_of_the_first_batch() {
     s.batch(P, 'e', 10);
     assert_eq!(stamps(&s.sent()), [(1, 0)]);
 }
+
+#[test]
+fn a_later_batch_that_is_refused_while_the_head_is_in_doubt_fails_nothing() {
+    let (mut s, window) = written_without_acknowledgement();
+    next_is(&mut s, OUT_OF_ORDER, -1);
+    next_is(&mut s, OUT_OF_ORDER, -1);
+    let probe = s.sent();
+    assert_eq!(stamps(&probe), stamps(&window[3]));
+    s.answer(&probe, ErrorCode::TOPIC_AUTHORIZATION_FAILED, -1);
+    assert_eq!(s.finished(), []);
+    s.now += 2 * SECOND;
+    assert_eq!(
+        stamps(&s.sent()),
+        stamps(&window[0]),
+        "the head comes first"
+    );
+}
