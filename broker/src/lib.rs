@@ -34,6 +34,7 @@ mod control;
 mod creation;
 mod dispatch;
 mod error;
+mod fetch_sessions;
 mod groups;
 mod handlers;
 mod listener;

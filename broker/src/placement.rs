@@ -25,6 +25,7 @@ impl State {
 
     /// Takes a broker out of what it leads; another replica in sync takes over.
     pub(crate) fn broker_stopped(&mut self, broker: i32) {
+        self.fetch_sessions.forget_broker(broker);
         for partition in self.topics.iter_mut().flat_map(|t| &mut t.partitions) {
             partition.stop(broker);
             if partition.leader == broker {

@@ -12,6 +12,7 @@ use crate::{
     brokers::{Broker, Brokers},
     clock::Clock,
     control::Hooks,
+    fetch_sessions::FetchSessions,
     groups::Groups,
     settings::Settings,
     topics::Topics,
@@ -36,6 +37,7 @@ pub(crate) struct State {
     pub(crate) brokers: Brokers,
     pub(crate) topics: Topics,
     pub(crate) groups: Groups,
+    pub(crate) fetch_sessions: FetchSessions,
     /// By group, the broker that coordinates it while it runs, where somebody said so.
     pub(crate) coordinators: HashMap<String, i32>,
     /// Ids that were given out: of topics, and of producers.

@@ -35,6 +35,8 @@ struct Broker<S> {
     in_flight: usize,
     /// It asked not to be sent anything before this time (KIP-219).
     throttled_until: Option<Instant>,
+    /// It has a turn although no partition is queued: it is asked for news of others.
+    watched: bool,
     queue: BTreeMap<u64, S>,
 }
 
@@ -43,6 +45,7 @@ impl<S> Default for Broker<S> {
         Self {
             in_flight: 0,
             throttled_until: None,
+            watched: false,
             queue: BTreeMap::new(),
         }
     }
@@ -82,7 +85,7 @@ impl<S: Copy + Eq + Hash> Ready<S> {
             && let Some(at) = self.brokers.get_mut(&broker)
         {
             at.queue.remove(&entry);
-            if at.queue.is_empty() {
+            if at.queue.is_empty() && !at.watched {
                 self.turns.retain(|turn| *turn != broker);
             }
         }
@@ -112,10 +115,21 @@ impl<S: Copy + Eq + Hash> Ready<S> {
         self.next_entry += 1;
         self.places.insert(slot, Place::At { broker, entry });
         let queue = &mut self.brokers.entry(broker).or_default().queue;
-        if queue.is_empty() {
+        if queue.is_empty() && !self.turns.contains(&broker) {
             self.turns.push_back(broker);
         }
         queue.insert(entry, slot);
+    }
+
+    /// Whether a broker has a turn although no partition is queued for it.
+    pub(crate) fn watch(&mut self, id: i32, watched: bool) {
+        let broker = self.brokers.entry(id).or_default();
+        broker.watched = watched;
+        if watched && !self.turns.contains(&id) {
+            self.turns.push_back(id);
+        } else if !watched && broker.queue.is_empty() {
+            self.turns.retain(|turn| *turn != id);
+        }
     }
 
     /// The broker whose turn it is, of those that have partitions queued and take a request.

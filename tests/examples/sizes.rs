@@ -30,6 +30,31 @@ const RECORDS: i32 = 100_000;
 const BESIDE: i32 = 20_000;
 const IDLE: Duration = Duration::from_secs(6);
 
+/// What is measured, and in what.
+const HEAD: [[&str; 8]; 3] = [
+    [
+        "partitions",
+        "round robin",
+        "beside a silent broker",
+        "assign all",
+        "seek all",
+        "one busy",
+        "idle",
+        "memory",
+    ],
+    ["---"; 8],
+    [
+        "",
+        "us/record",
+        "us/record",
+        "us/partition (s)",
+        "us/partition (s)",
+        "us/record",
+        "ms/min",
+        "bytes/partition",
+    ],
+];
+
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
@@ -42,14 +67,9 @@ fn main() -> Outcome<()> {
     } else {
         given
     };
-    println!(
-        "| partitions | round robin | beside a silent broker | assign all | seek all | one busy | idle | memory |"
-    );
-    println!("|---|---|---|---|---|---|---|---|");
-    println!(
-        "| | us CPU/record | us CPU/record | us CPU/partition (s) | us CPU/partition (s) | \
-         us CPU/record | ms CPU/min | bytes/partition |"
-    );
+    for head in HEAD {
+        println!("| {} |", head.join(" | "));
+    }
     for partitions in sizes {
         let row = measure(partitions)?;
         println!("| {partitions} | {} |", row.join(" | "));

@@ -3,7 +3,7 @@
 mod trouble;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashSet},
     future::Future,
     sync::{
         Arc, Mutex, PoisonError,
@@ -396,6 +396,20 @@ impl World {
         with(&self.history, |h| {
             let last = h.read.iter().rev().find(|r| r.0 == partition);
             last.map_or(0, |r| r.1 + 1)
+        })
+    }
+
+    /// The offset up to which producers were told that their records are written. A broker takes the
+    /// first sequence of a producer that it does not know: once a batch is forgotten whose answer is on
+    /// its way, it is written twice whatever the producer does.
+    pub(crate) fn told(&self, partition: i32) -> i64 {
+        with(&self.history, |h| {
+            let written = h.sent.iter().filter(|s| matches!(s.fate, Fate::Written(_)));
+            let told: HashSet<&Bytes> = written.map(|s| &s.value).collect();
+            let kept = &h.logs[partition as usize];
+            let first = kept.iter().find(|s| !told.contains(&s.value));
+            let end = kept.last().map_or(0, |s| s.offset + 1);
+            first.map_or(end, |s| s.offset)
         })
     }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 use ottla::{
-    Client, Consumer, ErrorCode, ErrorKind, Reset, Start,
+    Client, Consumer, ErrorCode, ErrorKind, Producer, Record, Reset, Start,
     protocol::messages::{ApiKey, FetchRequest, FetchResponse, ListOffsetsResponse},
 };
 use ottla_broker::{Action, Cluster};
@@ -25,9 +25,7 @@ async fn stage(partitions: i32) -> (Cluster, Client) {
     let cluster = builder.start().await.expect("it starts");
     let client = Target::in_memory_of(cluster.clone()).client().await;
     create(&client, "t", partitions, &[]).await;
-    let producer = ottla::Producer::builder(&client)
-        .build()
-        .expect("it builds");
+    let producer = Producer::builder(&client).build().expect("it builds");
     let records: Vec<_> = (0..partitions)
         .flat_map(|n| (0..10).map(move |i| OwnRecord::value(n, i.to_string())))
         .collect();
@@ -268,9 +266,7 @@ async fn a_topic_behind_a_large_one_is_read_too() {
         let (client, large) = target.topic(1).await;
         let small = format!("{large}-z");
         create(&client, &small, 1, &[]).await;
-        let producer = ottla::Producer::builder(&client)
-            .build()
-            .expect("it builds");
+        let producer = Producer::builder(&client).build().expect("it builds");
         let record = |n: usize| OwnRecord::value(0, vec![b'x'; n]);
         let many: Vec<_> = (0..2000).map(|_| record(1000)).collect();
         send_all(&producer, &large, &many).await;
@@ -312,7 +308,7 @@ async fn connections_of_a_dropped_consumer_are_closed() {
 #[tokio::test(start_paused = true)]
 async fn a_partition_that_is_paused_and_resumed_at_once_keeps_its_order() {
     let (_cluster, client) = stage(1).await;
-    let producer = ottla::Producer::builder(&client).build();
+    let producer = Producer::builder(&client).build();
     let more: Vec<_> = (10..20)
         .map(|i| OwnRecord::value(0, i.to_string()))
         .collect();
@@ -333,4 +329,85 @@ async fn a_partition_that_is_paused_and_resumed_at_once_keeps_its_order() {
         consumer.resume("t", 0).expect("it is assigned");
     }
     assert_eq!(offsets, (0..20).collect::<Vec<_>>());
+}
+
+/// Counts the partitions that fetches name, and lets `trouble` decide about each.
+fn watch_fetches(
+    cluster: &Cluster,
+    trouble: impl Fn(&FetchRequest) -> Action + Send + Sync + 'static,
+) -> Arc<AtomicU32> {
+    let named = Arc::new(AtomicU32::new(0));
+    let counted = named.clone();
+    cluster.control(move |request| {
+        let Some(fetch) = request.message::<FetchRequest>() else {
+            return Action::Pass;
+        };
+        let partitions = fetch.topics.iter().map(|t| t.partitions.len() as u32);
+        counted.fetch_add(partitions.sum(), Ordering::Relaxed);
+        trouble(fetch)
+    });
+    named
+}
+
+/// Idle partitions are named once; then the broker knows them (KIP-227).
+#[tokio::test(start_paused = true)]
+async fn a_fetch_names_only_the_partitions_that_changed() {
+    let (cluster, client) = stage(1).await;
+    create(&client, "many", 500, &[]).await;
+    let named = watch_fetches(&cluster, |_| Action::Pass);
+    let mut builder = Consumer::builder(&client);
+    for n in 0..500 {
+        builder = builder.assign("many", n, Start::Earliest);
+    }
+    let mut consumer = builder.build().await.expect("it builds");
+    let producer = Producer::builder(&client).build().expect("it builds");
+    for n in 0..50 {
+        let delivery = producer
+            .send(Record::to("many").partition(7).value("x"))
+            .await;
+        delivery.expect("it is taken").await.expect("it is written");
+        assert_eq!(consumer.recv().await.expect("it comes").offset, n);
+    }
+    sleep(Duration::from_secs(60)).await;
+    let named = named.load(Ordering::Relaxed);
+    assert!(named < 1000, "{named} partitions were named");
+}
+
+/// Sessions that end at any time lose no record and bring none twice.
+#[tokio::test(start_paused = true)]
+async fn a_session_that_the_broker_ends_is_begun_again() {
+    for code in [
+        ErrorCode::FETCH_SESSION_ID_NOT_FOUND,
+        ErrorCode::INVALID_FETCH_SESSION_EPOCH,
+        ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR,
+    ] {
+        let (cluster, client) = stage(1).await;
+        create(&client, "many", 5, &[]).await;
+        let fetches = AtomicU32::new(0);
+        watch_fetches(&cluster, move |fetch| {
+            let nth = fetches.fetch_add(1, Ordering::Relaxed);
+            if nth % 3 == 2 && fetch.session_id != 0 {
+                return Action::Fail(code);
+            }
+            Action::Pass
+        });
+        let mut builder = Consumer::builder(&client);
+        for n in 0..5 {
+            builder = builder.assign("many", n, Start::Earliest);
+        }
+        let mut consumer = builder.build().await.expect("it builds");
+        let producer = Producer::builder(&client).build().expect("it builds");
+        let mut next = [0; 5];
+        for n in 0..100 {
+            let delivery = producer
+                .send(Record::to("many").partition(n % 5).value("x"))
+                .await;
+            delivery.expect("it is taken").await.expect("it is written");
+            let record = consumer.recv().await.expect("it comes");
+            let next = &mut next[record.partition as usize];
+            assert_eq!(record.offset, *next);
+            *next += 1;
+        }
+        assert_eq!(next, [20; 5]);
+    }
 }

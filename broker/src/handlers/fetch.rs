@@ -29,23 +29,33 @@ const SESSION_ERRORS: [ErrorCode; 3] = [
 const LEADER_FROM: i16 = 12;
 /// The first version in which a client says its rack, and may read from followers (KIP-392).
 const RACK_FROM: i16 = 11;
+/// The first version in which topics go by id (KIP-516).
+const IDS_FROM: i16 = 13;
 const ENDPOINTS_FROM: i16 = 16;
 
 impl Handle for FetchRequest {
-    async fn handle(self, call: Call<'_>) -> Answer<FetchResponse> {
-        // No session is ever made, as if the cache for them were full: there is none to go on with.
-        if self.session_id != 0 || self.session_epoch > 0 {
-            return self.refuse(ErrorCode::FETCH_SESSION_ID_NOT_FOUND, call.version);
-        }
+    async fn handle(mut self, call: Call<'_>) -> Answer<FetchResponse> {
         if self.replica_id >= 0 || self.replica_state.replica_id >= 0 {
             return self.refuse(ErrorCode::CLUSTER_AUTHORIZATION_FAILED, call.version);
         }
+        let by_id = call.version >= IDS_FROM;
+        let sessions = |state: &mut State, request: &mut Self| {
+            state.fetch_sessions.begin(call.broker, request, by_id)
+        };
+        let begun = sessions(&mut call.shared.state(), &mut self);
+        let begun = match begun {
+            Ok(begun) => begun,
+            Err(code) => return self.refuse(code, call.version),
+        };
         let wait = Duration::from_millis(self.max_wait_ms.max(0) as u64);
         let deadline = Instant::now() + wait;
         loop {
-            let read = Read::of(&self, &call);
+            let mut read = Read::of(&self, &call);
             let enough = read.is_final || read.size as i64 >= i64::from(self.min_bytes);
             if enough || Instant::now() >= deadline {
+                let mut state = call.shared.state();
+                let sessions = &mut state.fetch_sessions;
+                sessions.finish(call.broker, begun, &mut read.response);
                 return Answer::Response(read.response);
             }
             // What happens after the look at the state wakes; whatever it was, all is read anew.

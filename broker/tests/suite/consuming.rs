@@ -131,16 +131,56 @@ async fn a_waiting_fetch_learns_that_the_topic_is_gone() {
     assert_eq!(code, ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
 }
 
+/// The partitions that an answer names.
+fn told(answer: &FetchResponse) -> Vec<i32> {
+    let partitions = answer.responses.iter().flat_map(|t| &t.partitions);
+    partitions.map(|p| p.partition_index).collect()
+}
+
 #[tokio::test]
-async fn no_fetch_session_is_ever_made_and_none_is_known() {
-    let cluster = cluster(Cluster::builder().topic("t", 1)).await;
+async fn a_session_answers_only_what_is_new() {
+    let cluster = cluster(Cluster::builder().topic("t", 3)).await;
     let mut client = Client::of(&cluster, 1).await;
-    let mut request = fetch("t", &[(0, 0)]);
-    request.session_epoch = 0;
-    let answer = client.ask(FETCH, &request).await;
-    assert_eq!((answer.error_code, answer.session_id), (ErrorCode::NONE, 0));
-    (request.session_id, request.session_epoch) = (9, 1);
-    let answer = client.ask(FETCH, &request).await;
+    let mut full = fetch("t", &[(0, 0), (1, 0), (2, 0)]);
+    full.session_epoch = 0;
+    let answer = client.ask(FETCH, &full).await;
+    assert_eq!(
+        (answer.error_code, told(&answer)),
+        (ErrorCode::NONE, vec![0, 1, 2])
+    );
+    let session_id = answer.session_id;
+    assert!(session_id > 0);
+    let next = |session_epoch| FetchRequest {
+        session_id,
+        session_epoch,
+        ..FetchRequest::default()
+    };
+    assert!(told(&client.ask(FETCH, &next(1)).await).is_empty());
+    client.produce("t", batch(&["a"])).await;
+    assert_eq!(told(&client.ask(FETCH, &next(2)).await), [0]);
+    // Its position is what was said last, until something else is said.
+    assert_eq!(told(&client.ask(FETCH, &next(3)).await), [0]);
+    let mut moved = next(4);
+    moved.topics = fetch("t", &[(0, 1)]).topics;
+    moved.forgotten_topics_data = vec![ForgottenTopic {
+        topic: "t".into(),
+        partitions: vec![2],
+        ..ForgottenTopic::default()
+    }];
+    assert!(told(&client.ask(FETCH, &moved).await).is_empty());
+    // One number twice, and a session that nobody has.
+    let again = client.ask(FETCH, &next(4)).await;
+    assert_eq!(again.error_code, ErrorCode::INVALID_FETCH_SESSION_EPOCH);
+    let other = FetchRequest {
+        session_id: session_id + 1,
+        ..next(1)
+    };
+    let answer = client.ask(FETCH, &other).await;
+    assert_eq!(answer.error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
+    // Ended by the client, or by the broker's end.
+    let answer = client.ask(FETCH, &next(-1)).await;
+    assert_eq!((answer.session_id, answer.error_code), (0, ErrorCode::NONE));
+    let answer = client.ask(FETCH, &next(5)).await;
     assert_eq!(answer.error_code, ErrorCode::FETCH_SESSION_ID_NOT_FOUND);
 }
 

@@ -107,8 +107,21 @@ pub struct Wanted {
 pub struct Fetch {
     /// The broker to ask: the leader of all of these, or the replica that the leader named.
     pub broker: i32,
-    /// From where to fetch what, in order: byte limits are used up from the front.
+    /// The session to go on with, and the number of this request in it; 0 and 0 begin one (KIP-227).
+    pub session: (i32, i32),
+    /// From where to fetch what, in order: byte limits are used up from the front. In a session, those
+    /// whose position or leader epoch changed; the broker knows the others.
     pub partitions: Vec<Wanted>,
+    /// Partitions that leave the session.
+    pub forgotten: Vec<(Arc<str>, i32)>,
+}
+
+impl Fetch {
+    /// Whether it names everything that is wanted of the broker.
+    #[must_use]
+    pub const fn is_full(&self) -> bool {
+        self.session.0 == 0
+    }
 }
 
 /// Offsets to be looked up now, in one ListOffsets request.
@@ -140,7 +153,7 @@ pub struct Lookup {
 pub enum Fetched {
     /// Batches up to, but not including, this offset. Equal to the position, it is no news.
     UpTo(i64),
-    /// Nothing: the answer leaves the partition out.
+    /// Nothing: the answer to a request that named the partition leaves it out, without a session.
     Missing,
     /// Nothing: the leader names a replica to read from (KIP-392).
     Replica(i32),

@@ -5,10 +5,13 @@
 //! what was on its way for the old one is dropped (rule 58).
 //!
 //! An event costs what the partitions cost that it concerns: partitions that may be fetched or looked
-//! up stand in the queue of their broker, and those that wait have a timer.
+//! up stand in the queue of their broker, those that wait have a timer, and those that are fetched stay
+//! in the session of their broker until it has something of them.
 
 mod exchange;
 mod partition;
+mod session;
+mod sessions;
 #[cfg(test)]
 mod tests;
 
@@ -25,6 +28,7 @@ pub use exchange::{
     Wanted,
 };
 use partition::{Partition, State};
+use session::Session;
 
 use crate::{backoff::Random, failure::Failure, ready::Ready, timers::Timers};
 
@@ -38,6 +42,10 @@ pub struct Fetcher {
     partitions: HashMap<Slot, Partition>,
     /// Partitions that may be fetched.
     fetches: Ready<Slot>,
+    /// What each broker knows of what is wanted of it.
+    sessions: HashMap<i32, Session>,
+    /// The broker in whose session a partition is.
+    member_of: HashMap<Slot, i32>,
     /// Partitions whose position must be looked up.
     lookups: Ready<Slot>,
     timers: Timers<Slot>,
@@ -55,6 +63,8 @@ impl Fetcher {
             settings,
             partitions: HashMap::new(),
             fetches: Ready::default(),
+            sessions: HashMap::new(),
+            member_of: HashMap::new(),
             lookups: Ready::default(),
             timers: Timers::default(),
             problems: VecDeque::new(),
@@ -107,6 +117,10 @@ impl Fetcher {
         partition.state = State::Lost;
         self.tell(slot, ErrorCode::UNKNOWN_TOPIC_ID, offset);
         self.settle(slot);
+        // The session knows the topic by its old id, which a later request cannot name any more.
+        if let Some(broker) = self.member_of.get(&slot).copied() {
+            self.end_session(broker);
+        }
     }
 
     /// Stops or resumes fetching a partition; its position stays.
@@ -191,10 +205,10 @@ impl Fetcher {
                 }
             }
             let broker = self.fetches.next_broker(now, IN_FLIGHT)?;
-            let partitions = self.take_ready(now, broker, leaders);
-            if !partitions.is_empty() {
+            let ready = self.take_ready(now, broker, leaders);
+            if let Some(fetch) = self.go_on(broker, &ready) {
                 self.fetches.sent(broker);
-                return Some(Fetch { broker, partitions });
+                return Some(fetch);
             }
         }
     }
@@ -234,13 +248,6 @@ impl Fetcher {
         leader
     }
 
-    /// A fetch was answered: its broker may be asked again. Every partition of the fetch is told with
-    /// [`handle_fetched`](Self::handle_fetched) what became of it; those first that brought nothing,
-    /// for they go first next time.
-    pub fn handle_fetch_done(&mut self, broker: i32) {
-        self.fetches.closed(broker);
-    }
-
     /// A broker asks for a pause (KIP-219, rule 10), or answers faster than is good for it.
     pub fn handle_throttle(&mut self, broker: i32, until: Instant) {
         self.fetches.throttle(broker, until);
@@ -257,7 +264,7 @@ impl Fetcher {
         let Some(p) = self.partitions.get_mut(&wanted.slot) else {
             return false;
         };
-        if p.incarnation != wanted.incarnation || p.state != State::Fetching(wanted.offset) {
+        if !p.is_fetching(wanted) {
             return false;
         }
         p.state = State::Placed(wanted.offset);
@@ -292,29 +299,6 @@ impl Fetcher {
         if let Some(p) = self.partitions.get_mut(&slot) {
             p.back_off(now, &self.settings.backoff);
             self.settle(slot);
-        }
-    }
-
-    /// A fetch was not answered. `moved`: the broker may be elsewhere by now, since it could not be
-    /// connected to. A connection that ends is made again, and no reason to look.
-    pub fn handle_fetch_lost(&mut self, now: Instant, fetch: &Fetch, moved: bool) {
-        self.handle_fetch_done(fetch.broker);
-        for wanted in &fetch.partitions {
-            let Some(p) = self.partitions.get_mut(&wanted.slot) else {
-                continue;
-            };
-            if p.incarnation != wanted.incarnation || p.state != State::Fetching(wanted.offset) {
-                continue;
-            }
-            p.state = State::Placed(wanted.offset);
-            // Only a replica can be done without: its partitions go back to their leader at once.
-            if !p.forget_replica(fetch.broker) {
-                p.back_off(now, &self.settings.backoff);
-                if moved {
-                    self.stale.insert(p.topic.clone());
-                }
-            }
-            self.settle(wanted.slot);
         }
     }
 
@@ -394,7 +378,7 @@ impl Fetcher {
     fn expire_backoffs(&mut self, now: Instant) {
         for slot in self.timers.due(now) {
             if let Some(p) = self.partitions.get_mut(&slot) {
-                p.not_before = None;
+                p.expire(now);
             }
             self.settle(slot);
         }
@@ -410,7 +394,15 @@ impl Fetcher {
     /// Puts a partition into the queue where it belongs now, and sets its timer.
     fn settle(&mut self, slot: Slot) {
         let partition = self.partitions.get(&slot);
-        self.timers.set(slot, partition.and_then(|p| p.not_before));
+        self.timers
+            .set(slot, partition.and_then(Partition::timeout));
+        if let Some(session) = self
+            .member_of
+            .get(&slot)
+            .and_then(|b| self.sessions.get_mut(b))
+        {
+            session.touch(slot);
+        }
         if partition.is_some_and(Partition::wants_lookup) {
             self.lookups.add(slot);
         } else {

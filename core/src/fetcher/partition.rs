@@ -129,6 +129,31 @@ impl Partition {
         })
     }
 
+    /// Whether it is being fetched, and exactly this is.
+    pub(super) fn is_fetching(&self, wanted: &Wanted) -> bool {
+        self.incarnation == wanted.incarnation && self.state == State::Fetching(wanted.offset)
+    }
+
+    /// When it must be looked at again: its wait is over, or the lease of the replica that it is fetched
+    /// from, which has nothing of it.
+    pub(super) fn timeout(&self) -> Option<Instant> {
+        let is_fetched = matches!(self.state, State::Fetching(_));
+        let lease = self.replica.filter(|_| is_fetched).map(|r| r.until);
+        self.not_before.into_iter().chain(lease).min()
+    }
+
+    /// Ends a wait that is over, and reading from a replica whose lease is.
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.not_before.take_if(|at| *at <= now);
+        let is_over = self
+            .replica
+            .take_if(|replica| replica.until <= now)
+            .is_some();
+        if is_over && let State::Fetching(offset) = self.state {
+            self.state = State::Placed(offset);
+        }
+    }
+
     pub(super) fn back_off(&mut self, now: Instant, backoff: &Backoff) {
         self.not_before = Some(now + self.attempts.delay(backoff));
     }

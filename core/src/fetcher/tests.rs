@@ -47,7 +47,7 @@ fn poll(f: &mut Fetcher, now: Instant) -> Option<Fetch> {
 }
 
 fn answer(f: &mut Fetcher, now: Instant, fetch: &Fetch, fetched: Fetched) -> bool {
-    f.handle_fetch_done(fetch.broker);
+    f.handle_fetch_done(fetch.broker, 0);
     f.handle_fetched(now, fetch.broker, &fetch.partitions[0], fetched)
 }
 
@@ -156,7 +156,7 @@ fn partitions_that_got_nothing_come_first_in_the_next_fetch() {
         let fetch = poll(&mut f, now).expect("ready");
         let first = fetch.partitions[0].clone();
         firsts.push((first.topic.to_string(), first.partition));
-        f.handle_fetch_done(1);
+        f.handle_fetch_done(1, 0);
         for wanted in &fetch.partitions[1..] {
             f.handle_fetched(now, 1, wanted, Fetched::UpTo(wanted.offset));
         }
@@ -250,7 +250,7 @@ fn the_replica_that_the_leader_names_is_read_until_its_lease_ends() {
     assert_eq!((fetch.broker, fetch.partitions[0].offset), (2, 5));
     assert!(answer(&mut f, now, &fetch, Fetched::UpTo(6)));
     assert_eq!(poll(&mut f, now).map(|f| f.broker), Some(2));
-    f.handle_fetch_done(2);
+    f.handle_fetch_done(2, 0);
     let (mut f, _) = one(Reset::None, Start::Offset(5));
     let fetch = poll(&mut f, now).expect("ready");
     answer(&mut f, now, &fetch, Fetched::Replica(2));
@@ -323,4 +323,130 @@ fn retriable_errors_look_for_the_leader_and_others_are_told() {
         Fetched::Error(ErrorCode::TOPIC_AUTHORIZATION_FAILED),
     );
     assert!(f.poll_problem().is_some());
+}
+
+/// The slots of a fetch, in order.
+fn named(fetch: &Fetch) -> Vec<(i32, i64)> {
+    let wanted = fetch.partitions.iter();
+    wanted.map(|w| (w.partition, w.offset)).collect()
+}
+
+/// Three partitions in a session of broker 1.
+fn in_session(now: Instant) -> (Fetcher, [Slot; 3]) {
+    let mut f = fetcher(Reset::None);
+    let slots = [0, 1, 2].map(|n| f.handle_assigned("t".into(), n, Start::Offset(5), n as u32));
+    let full = poll(&mut f, now).expect("all are ready");
+    assert_eq!(
+        (full.session, named(&full)),
+        ((0, 0), vec![(0, 5), (1, 5), (2, 5)])
+    );
+    assert!(f.handle_fetch_done(1, 77));
+    (f, slots)
+}
+
+#[test]
+fn a_session_names_only_what_changed() {
+    let now = Instant::now();
+    let (mut f, _) = in_session(now);
+    let wanted = f.wanted(1, &"t".into(), 1).expect("it is in the session");
+    assert!(f.handle_fetched(now, 1, &wanted, Fetched::UpTo(9)));
+    let second = poll(&mut f, now).expect("one goes on");
+    assert_eq!((second.session, named(&second)), ((77, 1), vec![(1, 9)]));
+    assert!(second.forgotten.is_empty());
+    // Nothing came: the broker is asked for news of what it knows.
+    assert!(f.handle_fetch_done(1, 77));
+    let third = poll(&mut f, now).expect("it is asked again");
+    assert_eq!((third.session, named(&third)), ((77, 2), vec![]));
+    assert_eq!(poll(&mut f, now), None, "one at a time");
+}
+
+#[test]
+fn what_is_paused_or_unassigned_leaves_the_session_and_comes_back() {
+    let now = Instant::now();
+    let (mut f, [a, b, c]) = in_session(now);
+    f.handle_paused(a, true);
+    f.handle_unassigned(b);
+    f.handle_seek(c, Start::Latest, 9);
+    let fetch = poll(&mut f, now);
+    assert_eq!(
+        fetch, None,
+        "nothing is left to fetch, so nothing need be forgotten"
+    );
+    f.handle_paused(a, false);
+    let again = poll(&mut f, now).expect("one is left");
+    assert_eq!((again.session, named(&again)), ((0, 0), vec![(0, 5)]));
+}
+
+#[test]
+fn what_leaves_a_session_is_forgotten_unless_it_was_assigned_again() {
+    let now = Instant::now();
+    let (mut f, [a, b, _]) = in_session(now);
+    f.handle_paused(a, true);
+    f.handle_unassigned(b);
+    let anew = f.handle_assigned("t".into(), 1, Start::Offset(3), 8);
+    let fetch = poll(&mut f, now).expect("two are left");
+    assert_eq!(named(&fetch), [(1, 3)]);
+    assert_eq!(fetch.forgotten, [("t".into(), 0)]);
+    let wanted = f.wanted(1, &"t".into(), 1).expect("it is in the session");
+    assert_eq!(wanted.slot, anew);
+}
+
+#[test]
+fn a_session_that_is_lost_is_begun_again_with_everything() {
+    let now = Instant::now();
+    let (mut f, _) = in_session(now);
+    let fetch = poll(&mut f, now).expect("it is asked again");
+    assert_eq!(fetch.session, (77, 1));
+    f.handle_session_lost(1);
+    let full = poll(&mut f, now).expect("all are ready");
+    assert_eq!((full.session, full.partitions.len()), ((0, 0), 3));
+    // An answer of another session than was asked for counts as none.
+    assert!(f.handle_fetch_done(1, 78));
+    poll(&mut f, now).expect("it is asked again");
+    assert!(!f.handle_fetch_done(1, 0));
+    let full = poll(&mut f, now).expect("all are ready");
+    assert_eq!((full.session, full.partitions.len()), ((0, 0), 3));
+}
+
+#[test]
+fn a_lost_fetch_puts_all_members_off_and_ends_the_session() {
+    let now = Instant::now();
+    let (mut f, _) = in_session(now);
+    let fetch = poll(&mut f, now).expect("it is asked again");
+    assert!(fetch.partitions.is_empty());
+    f.handle_fetch_lost(now, &fetch, false);
+    assert_eq!(poll(&mut f, now), None, "all wait");
+    let later = now + Duration::from_secs(1);
+    let full = poll(&mut f, later).expect("the waits are over");
+    assert_eq!((full.session, full.partitions.len()), ((0, 0), 3));
+}
+
+#[test]
+fn an_idle_partition_leaves_its_replica_when_the_lease_ends() {
+    let now = Instant::now();
+    let (mut f, [a, ..]) = in_session(now);
+    let wanted = f.wanted(1, &"t".into(), 0).expect("it is in the session");
+    f.handle_fetched(now, 1, &wanted, Fetched::Replica(2));
+    let replica = f
+        .poll_fetch(now, &Known(&[1, 2]))
+        .expect("one of two brokers");
+    let leader = f.poll_fetch(now, &Known(&[1, 2])).expect("the other one");
+    let (replica, leader) = if replica.broker == 2 {
+        (replica, leader)
+    } else {
+        (leader, replica)
+    };
+    assert_eq!((replica.broker, named(&replica)), (2, vec![(0, 5)]));
+    assert_eq!(leader.forgotten, [("t".into(), 0)]);
+    assert!(f.handle_fetch_done(2, 5) && f.handle_fetch_done(1, 77));
+    let end = now + LEASE;
+    assert_eq!(f.poll_timeout(), Some(end));
+    let fetch = f.poll_fetch(end, &Known(&[1, 2])).expect("it goes back");
+    assert_eq!((fetch.broker, named(&fetch)), (1, vec![(0, 5)]));
+    assert_eq!(f.wanted(1, &"t".into(), 0).map(|w| w.slot), Some(a));
+    assert_eq!(
+        f.poll_fetch(end, &Known(&[1, 2])),
+        None,
+        "the replica has nothing else"
+    );
 }

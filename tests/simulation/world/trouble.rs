@@ -71,7 +71,7 @@ impl World {
                 continue;
             }
             self.keep_log(partition);
-            let read = self.position(partition);
+            let read = self.position(partition).min(self.told(partition));
             let deleted = self
                 .cluster
                 .delete_records(place(partition).0, place(partition).1, read);

@@ -1,7 +1,7 @@
 //! From the brokers: what a fetch or a look-up brought.
 
 use std::{
-    collections::HashMap,
+    collections::HashSet,
     sync::Arc,
     time::{Duration, Instant as StdInstant},
 };
@@ -21,16 +21,27 @@ use crate::{
     error::{Error, Result},
 };
 
+/// A broker's word that a fetch session cannot be gone on with (KIP-227, KIP-516).
+const SESSION_LOST: [ErrorCode; 3] = [
+    ErrorCode::FETCH_SESSION_ID_NOT_FOUND,
+    ErrorCode::INVALID_FETCH_SESSION_EPOCH,
+    ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR,
+];
+
 impl Driver {
     pub(super) fn handle_event(&mut self, event: Event) {
         match event {
             Event::Fetched(fetch, asked, Ok(response)) => {
                 self.heed_throttle(&fetch, asked, &response);
-                if response.error_code.is_ok() {
-                    self.fetched(&fetch, response);
-                } else {
-                    let doing = format!("fetching from broker {}", fetch.broker);
-                    self.lost(&fetch, &Error::answered(response.error_code, doing));
+                match response.error_code {
+                    ErrorCode::NONE => self.fetched(&fetch, response),
+                    code if SESSION_LOST.contains(&code) && !fetch.is_full() => {
+                        self.session_lost(&fetch, code);
+                    }
+                    code => {
+                        let doing = format!("fetching from broker {}", fetch.broker);
+                        self.lost(&fetch, &Error::answered(code, doing));
+                    }
                 }
             }
             Event::Fetched(fetch, _, Err(error)) => self.lost(&fetch, &error),
@@ -58,17 +69,31 @@ impl Driver {
         }
     }
 
+    /// The broker has restarted, had no room for the session, or has not seen the last request. All is
+    /// fetched anew, after a pause: a broker that keeps no session would be asked as fast as it answers.
+    fn session_lost(&mut self, fetch: &Fetch, code: ErrorCode) {
+        tracing::debug!(broker = fetch.broker, %code, "the fetch session is begun again");
+        self.machine.handle_session_lost(fetch.broker);
+        let pause = self.client.retry_backoff().first;
+        let until = (Instant::now() + pause).into_std();
+        self.machine.handle_throttle(fetch.broker, until);
+    }
+
     /// A fetch that failed as a whole. It is made again; what no repetition mends is told.
     fn lost(&mut self, fetch: &Fetch, error: &Error) {
         tracing::debug!(broker = fetch.broker, %error, "a fetch failed");
         let now = Instant::now().into_std();
+        // What no repetition mends concerns all that the session asks for.
+        let told: Vec<Key> = if error.is_retriable() {
+            Vec::new()
+        } else {
+            let all = self.machine.all_wanted(fetch.broker);
+            all.map(|w| (w.topic.clone(), w.partition)).collect()
+        };
         self.machine
             .handle_fetch_lost(now, fetch, error.doubts_address());
-        if error.is_retriable() {
-            return;
-        }
-        for wanted in &fetch.partitions {
-            self.tell(&(wanted.topic.clone(), wanted.partition), error.clone());
+        for key in told {
+            self.tell(&key, error.clone());
         }
     }
 
@@ -94,9 +119,12 @@ impl Driver {
 
     fn fetched(&mut self, fetch: &Fetch, response: FetchResponse) {
         let now = Instant::now().into_std();
+        let broker = fetch.broker;
+        if !self.machine.handle_fetch_done(broker, response.session_id) {
+            return;
+        }
         let topology = self.client.topology();
-        self.machine.handle_fetch_done(fetch.broker);
-        let mut answers = HashMap::new();
+        let (mut answers, mut seen) = (Vec::new(), HashSet::new());
         let mut size = 0;
         for topic in response.responses {
             let by_id = topology.topic_by_id(topic.topic_id).map(|t| t.name.clone());
@@ -106,44 +134,31 @@ impl Driver {
             };
             for partition in topic.partitions {
                 size += partition.records.as_ref().map_or(0, Bytes::len);
-                // The first entry counts; others for the same partition were not asked for.
-                let key = (name.clone(), partition.partition_index);
-                answers.entry(key).or_insert(partition);
+                let number = partition.partition_index;
+                // Others than those of the session were not asked for, and the first entry counts.
+                let wanted = self.machine.wanted(broker, &name, number);
+                if let Some(wanted) = wanted.filter(|w| seen.insert(w.slot)) {
+                    answers.push((wanted, partition));
+                }
+            }
+        }
+        if response.session_id == 0 {
+            let left_out = |w: &&Wanted| !seen.contains(&w.slot);
+            for wanted in fetch.partitions.iter().filter(left_out) {
+                let missing = Fetched::Missing;
+                self.machine.handle_fetched(now, broker, wanted, missing);
             }
         }
         // All batches of an answer lie in one frame: it lives as long as one of them.
         let frame = self.budget.charge_frame(size);
-        let shares = fetch.partitions.len() > 1;
-        let answer = |w: &Wanted| answers.remove(&(w.topic.clone(), w.partition));
-        let mut answered: Vec<_> = fetch.partitions.iter().map(answer).collect();
-        let has_records =
-            |a: &Option<FetchedPartition>| a.as_ref().is_some_and(|a| !records(a).is_empty());
+        let shares = self.machine.all_wanted(broker).nth(1).is_some();
         // Partitions that got nothing first: they come first in the next fetch, too.
-        for with_records in [false, true] {
-            for (wanted, answer) in fetch.partitions.iter().zip(&mut answered) {
-                if has_records(answer) != with_records {
-                    continue;
-                }
-                match answer.take() {
-                    Some(answer) => {
-                        let endpoints = &response.node_endpoints;
-                        self.take(
-                            now,
-                            fetch.broker,
-                            wanted,
-                            answer,
-                            endpoints,
-                            (shares, &frame),
-                        );
-                    }
-                    None if !with_records => {
-                        let missing = Fetched::Missing;
-                        self.machine
-                            .handle_fetched(now, fetch.broker, wanted, missing);
-                    }
-                    None => {}
-                }
-            }
+        let (with, without): (Vec<_>, Vec<_>) = answers
+            .into_iter()
+            .partition(|(_, answer)| !records(answer).is_empty());
+        let endpoints = &response.node_endpoints;
+        for (wanted, answer) in without.into_iter().chain(with) {
+            self.take(now, broker, &wanted, answer, endpoints, (shares, &frame));
         }
     }
 

@@ -8,7 +8,7 @@ mod answers;
 mod requests;
 mod topics;
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use ottla_core::fetcher::{self, Fetch, Fetcher, Lookup, Problem};
 use ottla_protocol::messages::FetchResponse;
@@ -48,6 +48,8 @@ pub(super) struct Driver {
     events: JoinSet<Event>,
     /// Its own connections: see [`Use::Fetch`].
     purpose: Use,
+    /// Brokers whose sessions know topics by name; a session cannot change from one to the other.
+    by_name: HashSet<i32>,
     budget: Arc<Budget>,
     /// Bounded by the budget: nothing is fetched while that has no room.
     raw: mpsc::UnboundedSender<Raw>,
@@ -70,6 +72,7 @@ impl Driver {
             machine: Fetcher::new(how, client.seeds().next()),
             topics: Topics::default(),
             events: JoinSet::new(),
+            by_name: HashSet::new(),
             purpose: Use::Fetch(client.brokers().next_consumer()),
             topology: client.metadata().watch(),
             client,

@@ -6,7 +6,7 @@ use ottla_core::{
     cluster::Topology,
     fetcher::{Fetch, Lookup, Lookups},
 };
-use ottla_protocol::messages::{FetchPartition, FetchRequest, FetchTopic};
+use ottla_protocol::messages::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 use tokio::time::Instant;
 use uuid::Uuid;
 
@@ -37,15 +37,26 @@ impl Driver {
 
     pub(super) fn fetch(&mut self, topology: &Topology, fetch: Fetch) {
         let topics = self.topics_of(topology, &fetch);
-        // By id only when every topic has one.
-        let by_name = topics.iter().any(|t| t.topic_id.is_nil());
+        if fetch.is_full() {
+            // By id only when every topic has one.
+            if topics.iter().any(|t| t.topic_id.is_nil()) {
+                self.by_name.insert(fetch.broker);
+            } else {
+                self.by_name.remove(&fetch.broker);
+            }
+        }
+        let by_name = self.by_name.contains(&fetch.broker);
         let cap = if by_name { BY_NAME } else { i16::MAX };
+        let (session_id, session_epoch) = fetch.session;
         let request = Arc::new(FetchRequest {
             max_wait_ms: as_millis(self.settings.max_wait),
             min_bytes: self.settings.min_bytes,
             max_bytes: self.settings.max_bytes,
             rack_id: self.settings.rack.clone(),
+            session_id,
+            session_epoch,
             topics,
+            forgotten_topics_data: forgotten(topology, &fetch),
             ..FetchRequest::default()
         });
         let timeout = self.client.request_timeout() + self.settings.max_wait;
@@ -83,4 +94,20 @@ impl Driver {
         }
         topics
     }
+}
+
+/// The partitions that leave the session, by topic.
+fn forgotten(topology: &Topology, fetch: &Fetch) -> Vec<ForgottenTopic> {
+    let mut topics: Vec<ForgottenTopic> = Vec::new();
+    for (topic, partition) in &fetch.forgotten {
+        match topics.last_mut() {
+            Some(last) if last.topic == *topic => last.partitions.push(*partition),
+            _ => topics.push(ForgottenTopic {
+                topic_id: topology.topic(topic).map_or(Uuid::nil(), |t| t.id),
+                topic: topic.clone(),
+                partitions: vec![*partition],
+            }),
+        }
+    }
+    topics
 }
