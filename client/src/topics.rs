@@ -79,6 +79,7 @@ impl Client {
         let name = search.topic.into();
         // After a few answers that a topic does not exist it is asked for no more, unless it is leased.
         let _lease = self.metadata().lease(&name);
+        let _awaited = self.metadata().await_topic(&name);
         self.metadata().wish(Wish::Topic(name)).await;
         self.metadata().hint(Wish::Stale);
         let found = self

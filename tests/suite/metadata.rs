@@ -409,3 +409,36 @@ async fn connections_that_name_their_broker_are_taken_by_real_kafka() {
         assert_eq!(newest.map(|a| a.max_version), Some(4));
     }
 }
+
+/// With `allow.auto.create.topics`, only a topic that a caller waits for is created.
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_was_deleted_does_not_come_back() {
+    let builder = Cluster::builder().in_memory();
+    let builder = builder.set("auto.create.topics.enable", "true");
+    let cluster = builder.start().await.expect("it starts");
+    let target = Target::in_memory_of(cluster.clone());
+    let builder = target
+        .client_builder()
+        .set("allow.auto.create.topics", "true");
+    let client = builder.connect().await.expect("it is there");
+    let producer = Producer::builder(&client).build().expect("it builds");
+    let write = async |topic: &str| {
+        let delivery = producer.send(Record::to(topic).value("x")).await;
+        delivery.expect("it is taken").await.expect("it is written");
+    };
+    write("deleted").await;
+    let consumer = Consumer::builder(&client).assign("deleted", 0, Start::Earliest);
+    let consumer = consumer.build().await.expect("it builds");
+    cluster.delete_topic("deleted").expect("it is there");
+    sleep(Duration::from_secs(700)).await;
+    // Another topic is created meanwhile.
+    write("other").await;
+    sleep(Duration::from_secs(700)).await;
+    assert!(cluster.leader("deleted", 0).is_none(), "it came back");
+    drop(consumer);
+    write("deleted").await;
+    assert!(
+        cluster.leader("deleted", 0).is_some(),
+        "a caller waits for it"
+    );
+}

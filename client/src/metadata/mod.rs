@@ -80,6 +80,8 @@ pub(crate) struct Metadata {
     wishes: mpsc::Sender<Wish>,
     snapshot: watch::Receiver<Snapshot>,
     leases: Leases,
+    /// Topics that callers wait for.
+    awaited: Leases,
     task: AbortHandle,
 }
 
@@ -107,7 +109,7 @@ impl Metadata {
             refusals: (0, None),
             asked: Vec::new(),
         });
-        let leases = Leases::default();
+        let (leases, awaited) = (Leases::default(), Leases::default());
         let task = Task {
             cluster,
             seeds,
@@ -117,12 +119,14 @@ impl Metadata {
             publish,
             random,
             leases: leases.clone(),
+            awaited: awaited.clone(),
         };
         let task = tokio::spawn(task.run(queue)).abort_handle();
         Self {
             wishes,
             snapshot,
             leases,
+            awaited,
             task,
         }
     }
@@ -140,6 +144,12 @@ impl Metadata {
         let lease = self.leases.take(topic);
         self.hint(Wish::Topic(topic.clone()));
         lease
+    }
+
+    /// A caller waits for a topic until this is dropped: a broker may create it meanwhile
+    /// (`allow.auto.create.topics`).
+    pub(crate) fn await_topic(&self, topic: &Arc<str>) -> TopicLease {
+        self.awaited.take(topic)
     }
 
     /// How many topics have leases.

@@ -32,6 +32,7 @@ pub(super) struct Task {
     pub(super) publish: watch::Sender<Snapshot>,
     pub(super) random: Random,
     pub(super) leases: Leases,
+    pub(super) awaited: Leases,
 }
 
 type Answer = (Address, Result<MetadataResponse>);
@@ -49,7 +50,7 @@ impl Task {
             tokio::select! {
                 biased;
                 wish = queue.recv() => match wish {
-                    Some(wish) => self.handle(wish),
+                    Some(wish) => self.handle_all(wish, &mut queue),
                     None => return,
                 },
                 () = sleep_until(next) => {}
@@ -57,7 +58,21 @@ impl Task {
         }
     }
 
-    fn handle(&mut self, wish: Wish) {
+    /// Takes in all wishes that wait, and shows what changed once: a leader that leaves names the new
+    /// leaders of thousands of partitions, and each copy of a topology costs what all of them cost.
+    fn handle_all(&mut self, first: Wish, queue: &mut mpsc::Receiver<Wish>) {
+        let mut changed = self.handle(first);
+        while let Ok(wish) = queue.try_recv() {
+            changed |= self.handle(wish);
+        }
+        if changed {
+            let topology = self.cluster.topology().clone();
+            self.publish.send_modify(|s| s.topology = topology);
+        }
+    }
+
+    /// Takes one wish in. True when the topology changed.
+    fn handle(&mut self, wish: Wish) -> bool {
         let now = Instant::now().into_std();
         match wish {
             // No broker is asked for a name that no topic can have.
@@ -71,15 +86,11 @@ impl Task {
                 epoch,
                 endpoint,
             } => {
-                if self
-                    .cluster
-                    .handle_leader_hint(&topic, partition, leader, epoch, endpoint)
-                {
-                    let topology = self.cluster.topology().clone();
-                    self.publish.send_modify(|s| s.topology = topology);
-                }
+                let cluster = &mut self.cluster;
+                return cluster.handle_leader_hint(&topic, partition, leader, epoch, endpoint);
             }
         }
+        false
     }
 
     /// Asks one address after another, known brokers first, until one answers. The next one is asked
@@ -95,7 +106,7 @@ impl Task {
         while candidates.len() > 0 || !asked.is_empty() {
             tokio::select! {
                 biased;
-                Some(wish) = queue.recv() => self.handle(wish),
+                Some(wish) = queue.recv() => self.handle_all(wish, queue),
                 Some(Ok((address, answer))) = asked.join_next() => {
                     match answer.and_then(|answer| self.take(&answer, &address)) {
                         Ok(()) => return,
@@ -205,14 +216,27 @@ impl Task {
         known
     }
 
+    /// A request that lets brokers create topics names none that was deleted, unless a caller waits for
+    /// it: a topic that is still in use somewhere would come back.
     fn request(&self) -> MetadataRequest {
+        let topology = self.cluster.topology();
+        let is_there = |name: &Arc<str>| {
+            topology.topics.contains_key(name) && !topology.errors.contains_key(name)
+        };
+        let may_be_created = |name: &Arc<str>| {
+            let is_new = !topology.topics.contains_key(name) && !topology.errors.contains_key(name);
+            is_new || (self.awaited.is_leased(name) && !is_there(name))
+        };
+        let creates = self.auto_create && self.cluster.wanted().any(may_be_created);
         let one = |name: &Arc<str>| MetadataRequestTopic {
             name: Some(name.clone()),
             ..MetadataRequestTopic::default()
         };
+        let wanted = self.cluster.wanted();
+        let named = wanted.filter(|name| !creates || is_there(name) || may_be_created(name));
         MetadataRequest {
-            topics: Some(self.cluster.wanted().map(one).collect()),
-            allow_auto_topic_creation: self.auto_create,
+            topics: Some(named.map(one).collect()),
+            allow_auto_topic_creation: creates,
             ..MetadataRequest::default()
         }
     }

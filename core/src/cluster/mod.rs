@@ -254,36 +254,31 @@ impl Cluster {
         epoch: i32,
         endpoint: Option<Broker>,
     ) -> bool {
-        let Some(old) = self.topology.topic(topic) else {
-            return false;
-        };
-        let Some(known) = old.partition(partition) else {
-            return false;
-        };
-        let news =
-            epoch > known.leader_epoch || (epoch == known.leader_epoch && leader != known.leader);
-        if !news || leader < 0 {
+        let known = self
+            .topology
+            .topic(topic)
+            .and_then(|t| t.partition(partition));
+        let is_news = known.is_some_and(|known| {
+            epoch > known.leader_epoch || (epoch == known.leader_epoch && leader != known.leader)
+        });
+        let is_named = endpoint.as_ref().is_some_and(|broker| broker.id == leader);
+        let is_placed = is_named || self.topology.brokers.contains_key(&leader);
+        if !is_news || leader < 0 || !is_placed {
             return false;
         }
-        let mut next = Topology::clone(&self.topology);
+        // Copied once for all hints that come together: what nobody else holds is changed in place.
+        let next = Arc::make_mut(&mut self.topology);
         if let Some(broker) = endpoint {
             next.brokers.insert(broker.id, Arc::new(broker));
         }
-        if !next.brokers.contains_key(&leader) {
-            return false;
-        }
-        let mut changed = Topic::clone(old);
-        if let Some(p) = changed.partitions.get_mut(partition as usize) {
-            *p = Partition {
-                leader,
-                leader_epoch: epoch,
-                error: ErrorCode::NONE,
-                ..p.clone()
-            };
+        let changed = next.topics.get_mut(topic).map(Arc::make_mut);
+        let changed = changed.and_then(|t| t.partitions.get_mut(partition as usize));
+        if let Some(partition) = changed {
+            partition.leader = leader;
+            partition.leader_epoch = epoch;
+            partition.error = ErrorCode::NONE;
         }
         next.generation += 1;
-        next.topics.insert(changed.name.clone(), Arc::new(changed));
-        self.topology = Arc::new(next);
         true
     }
 }

@@ -409,3 +409,21 @@ fn a_topic_id_that_comes_later_or_is_left_out_makes_no_other_topic() {
     assert_eq!(topology.leader("t", 0), Some((1, 5)));
     assert_eq!(topology.topic("t").expect("known").id, Uuid::from_u128(7));
 }
+
+/// The leaders of thousands of partitions may change at once.
+#[test]
+fn hints_that_come_together_copy_the_topology_once() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(1, 1, 7)]));
+    let shown = c.topology().clone();
+    let place = |c: &Cluster| c.topology().topic("t").map(Arc::as_ptr);
+    let before = place(&c);
+    assert!(c.handle_leader_hint("t", 0, 2, 8, None));
+    let copied = place(&c);
+    assert_ne!(copied, before, "others hold the old one");
+    assert!(c.handle_leader_hint("t", 0, 1, 9, None));
+    assert_eq!(place(&c), copied);
+    assert_eq!(shown.leader("t", 0).map(|(_, epoch)| epoch), Some(7));
+    assert_eq!(c.topology().leader("t", 0), Some((1, 9)));
+}

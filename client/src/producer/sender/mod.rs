@@ -352,7 +352,8 @@ impl Sender {
         while let Some(request) = self.machine.poll_request(now, leader) {
             self.send(&request);
         }
-        while self.machine.poll_stale().is_some() {
+        while let Some(topic) = self.machine.poll_stale() {
+            self.topics.await_topic(&topic, self.client.metadata());
             self.client.metadata().hint(Wish::Stale);
         }
         self.report_notices();

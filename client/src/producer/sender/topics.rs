@@ -25,6 +25,8 @@ struct Known {
     slots: Vec<Option<Slot>>,
     /// Metadata is kept for the topic while batches of it come.
     lease: Option<TopicLease>,
+    /// Batches wait for the topic to be known again: it may be created meanwhile.
+    awaited: Option<TopicLease>,
     used: Instant,
 }
 
@@ -71,12 +73,24 @@ impl KnownTopics {
         *place.get_or_insert_with(new)
     }
 
+    /// Batches of a topic cannot be sent by what is known of it.
+    pub(super) fn await_topic(&mut self, topic: &Arc<str>, metadata: &Metadata) {
+        if let Some(known) = self.topics.get_mut(topic) {
+            known
+                .awaited
+                .get_or_insert_with(|| metadata.await_topic(topic));
+        }
+    }
+
     /// Takes a newer topology in, and ends the leases of topics that had no batch for `max_idle`.
     pub(super) fn update(&mut self, topology: &Topology, max_idle: Duration) -> Changes {
         let mut changes = Changes::default();
         let now = Instant::now();
         for (name, known) in &mut self.topics {
             known.lease.take_if(|_| known.used + max_idle <= now);
+            let is_there = topology.topic(name).is_some() && !topology.errors.contains_key(name);
+            let is_over = is_there || known.used + max_idle <= now;
+            known.awaited.take_if(|_| is_over);
             known.update(name, topology.topic(name), &mut changes);
         }
         changes
@@ -90,6 +104,7 @@ impl Known {
             topic,
             slots: Vec::new(),
             lease: None,
+            awaited: None,
             used: Instant::now(),
         }
     }
