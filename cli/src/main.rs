@@ -87,7 +87,8 @@ async fn run(command: &Command) -> Result<(), Failure> {
 /// Shows the client's own events on standard error. `RUST_LOG` decides where it is set.
 fn trace(verbose: u8) {
     let level = match verbose {
-        0 => LevelFilter::WARN,
+        // What a warning is about, the command tells itself.
+        0 => LevelFilter::ERROR,
         1 => LevelFilter::INFO,
         2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,

@@ -25,7 +25,7 @@ use tokio::time::Instant;
 use crate::{
     client::Client,
     error::{Error, ErrorKind, Result},
-    metadata::Wish,
+    metadata::TopologyRequest,
     net::dialer::Use,
 };
 
@@ -116,7 +116,7 @@ impl Client {
         let broker = match self.resolve(&call.route).await {
             Ok(broker) => broker,
             Err(error) if error.is_retriable() => {
-                self.metadata().hint(Wish::Stale);
+                self.metadata().hint(TopologyRequest::Stale);
                 return Attempt::Again(Err(error));
             }
             Err(error) => return Attempt::Done(Err(error)),
@@ -140,7 +140,7 @@ impl Client {
                 }
                 self.forget_coordinator(&call.route);
                 if error.doubts_address() {
-                    self.metadata().hint(Wish::Stale);
+                    self.metadata().hint(TopologyRequest::Stale);
                 }
                 Attempt::Again(Err(error))
             }
@@ -151,7 +151,7 @@ impl Client {
         match verdict {
             Verdict::Done | Verdict::Again => {}
             Verdict::Elsewhere => self.forget_coordinator(route),
-            Verdict::AfterMetadata => self.metadata().hint(Wish::Stale),
+            Verdict::AfterMetadata => self.metadata().hint(TopologyRequest::Stale),
         }
     }
 

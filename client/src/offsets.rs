@@ -16,7 +16,7 @@ use crate::{
     call::Attempt,
     client::Client,
     error::{Error, Result},
-    metadata::Wish,
+    metadata::TopologyRequest,
     net::dialer::Use,
     settings::as_millis,
 };
@@ -69,7 +69,7 @@ impl Client {
         let found = look_up(self, std::slice::from_ref(place)).await;
         match found.into_iter().next() {
             Some(Err(error)) if error.is_retriable() => {
-                self.metadata().hint(Wish::Stale);
+                self.metadata().hint(TopologyRequest::Stale);
                 Attempt::Again(Err(error))
             }
             Some(answer) => Attempt::Done(answer),

@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 use crate::{
     client::Client,
     error::{Error, ErrorKind, Result},
-    metadata::{Snapshot, Wish},
+    metadata::{Snapshot, TopologyRequest},
 };
 
 /// How long a caller waits for what no broker knows.
@@ -80,8 +80,10 @@ impl Client {
         // After a few answers that a topic does not exist it is asked for no more, unless it is leased.
         let _lease = self.metadata().lease(&name);
         let _awaited = self.metadata().await_topic(&name);
-        self.metadata().wish(Wish::Topic(name)).await;
-        self.metadata().hint(Wish::Stale);
+        self.metadata()
+            .request_topology(TopologyRequest::Topic(name))
+            .await;
+        self.metadata().hint(TopologyRequest::Stale);
         let found = self
             .wait_for(deadline, &search.doing, |s| search.decide(s, since))
             .await;
@@ -136,7 +138,7 @@ impl Client {
                 }
                 if seen > answers {
                     answers = seen;
-                    self.metadata().hint(Wish::Stale);
+                    self.metadata().hint(TopologyRequest::Stale);
                 }
                 if watch.changed().await.is_err() {
                     return Err(Error::closed("the client", doing));

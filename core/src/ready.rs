@@ -35,7 +35,7 @@ struct Broker<S> {
     in_flight: usize,
     /// It asked not to be sent anything before this time (KIP-219).
     throttled_until: Option<Instant>,
-    /// It has a turn although no partition is queued: it is asked for news of others.
+    /// It has a turn although no partition is queued: partitions in its session wait for records.
     watched: bool,
     queue: BTreeMap<u64, S>,
 }

@@ -1,11 +1,13 @@
 //! What is wrong is said, with the right exit code and in time.
 
+use ottla::{ErrorCode, protocol::messages::ApiKey};
+use ottla_broker::Action;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
-use crate::support::{cluster, on, ottla};
+use crate::support::{cluster, command, finish, on, ottla};
 
 #[tokio::test]
 async fn wrong_usage_is_named_and_exits_with_2() {
@@ -177,4 +179,61 @@ async fn the_settings_are_listed_with_their_defaults() {
     let printed = ran.printed();
     assert!(printed.contains("linger.ms=5\n    producer: "), "{printed}");
     assert!(printed.contains("also queue.buffering.max.ms"), "{printed}");
+}
+
+/// What happens in the normal course, and what went wrong, as `-v` and `RUST_LOG` show it.
+#[tokio::test]
+async fn the_normal_course_is_logged() {
+    let cluster = cluster(&["t"]).await;
+    let log = async |args: &str, input: &[u8]| {
+        let ran = on(&cluster, args, input).await;
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        ran.stderr
+    };
+    let has = |log: &str, parts: &[&str]| {
+        for part in parts {
+            assert!(log.contains(part), "no {part} in {log}");
+        }
+    };
+    let quiet = log("produce t", b"a\n").await;
+    assert_eq!(quiet, "");
+    let producing = log("produce t -v", b"a\n").await;
+    has(
+        &producing,
+        &[
+            "found the cluster",
+            "cluster_id=",
+            "connected",
+            "broker=127.0.0.1",
+            "got a producer id",
+        ],
+    );
+    assert!(!producing.contains("DEBUG"), "{producing}");
+    let consuming = log("consume t -e -o start -vv", b"").await;
+    has(
+        &consuming,
+        &[
+            "reading a partition",
+            "refreshing metadata",
+            "why=",
+            "DEBUG",
+            "INFO",
+        ],
+    );
+    let mut command = command("produce t -vv");
+    command
+        .args(["-b", &cluster.bootstrap()])
+        .env("RUST_LOG", "ottla::net=info");
+    let ran = finish(command.spawn().expect("it starts"), b"a\n").await;
+    has(&ran.stderr, &["connected"]);
+    assert!(!ran.stderr.contains("got a producer id"), "{}", ran.stderr);
+    cluster.control(|request| match request.api_key {
+        ApiKey::Produce => Action::Fail(ErrorCode::INVALID_RECORD),
+        _ => Action::Pass,
+    });
+    let ran = on(&cluster, "produce t -v", b"a\n").await;
+    has(
+        &ran.stderr,
+        &["WARN", "records were not written", "topic=t"],
+    );
 }

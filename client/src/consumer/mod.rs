@@ -345,7 +345,7 @@ impl Consumer {
         poll_fn(|cx| self.poll_recv(cx)).await
     }
 
-    /// [`recv`](Self::recv) for whoever writes a future by hand.
+    /// [`recv`](Self::recv) for futures that are written by hand.
     pub fn poll_recv(&mut self, cx: &mut Context<'_>) -> Poll<Result<ConsumerRecord>> {
         loop {
             if let Some((batch, at)) = self.current.take() {

@@ -99,8 +99,8 @@ impl Opener {
         }
     }
 
-    /// A batch cannot be read. The application hears of it, what was fetched behind it is dropped,
-    /// and the position stays in front of it: nothing is skipped that nobody asked to skip.
+    /// A batch cannot be read. The application gets an error, what was fetched behind it is dropped,
+    /// and the position stays in front of it: no record is skipped unless the application seeks.
     fn start_over(
         &self,
         key: &Key,
@@ -109,11 +109,11 @@ impl Opener {
         at: i64,
         error: RecordError,
     ) {
-        let anew = self.numbers.next();
-        if !current.supersede(fetching, anew) {
+        let attempt = self.numbers.next();
+        if !current.supersede(fetching, attempt) {
             return;
         }
-        let Some(wanted) = current.served_by(anew) else {
+        let Some(wanted) = current.served_by(attempt) else {
             return;
         };
         let doing = format!("reading {}-{} at offset {at}", key.0, key.1);
@@ -125,7 +125,7 @@ impl Opener {
         let again = Command::Retry {
             key,
             start,
-            fetching: anew,
+            fetching: attempt,
         };
         // The driver has ended when the consumer is being dropped.
         let _: Result<_, _> = self.commands.send(again);

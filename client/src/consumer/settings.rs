@@ -50,9 +50,9 @@ settings! {
         max_wait: Duration = Duration::from_millis(500), "fetch.max.wait.ms" | "fetch.wait.max.ms";
         /// So many bytes are worth an answer before the wait is over.
         min_bytes: i32 = 1, "fetch.min.bytes", in 0..;
-        /// The most bytes in one answer; a larger batch comes all the same, alone.
+        /// The most bytes in one answer; a larger batch comes alone.
         max_bytes: i32 = 50 << 20, "fetch.max.bytes", in 1..;
-        /// The most bytes of one partition in one answer; a larger batch comes all the same, alone.
+        /// The most bytes of one partition in one answer; a larger batch comes alone.
         partition_max_bytes: i32 = 1 << 20,
             "max.partition.fetch.bytes" | "fetch.message.max.bytes", in 1..;
         /// Whether the checksum of each batch is checked.

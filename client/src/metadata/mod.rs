@@ -1,4 +1,4 @@
-//! The task that owns what is known of the cluster. Others read snapshots and send wishes.
+//! The task that owns what is known of the cluster. Others read snapshots and send requests.
 //!
 //! - `leases`: which topics are in use.
 //! - `refresh`: asking brokers, one after another with a head start.
@@ -27,12 +27,12 @@ use crate::{
     net::{address::Address, pool::Brokers},
 };
 
-/// Wishes that may wait; more wait with whoever has them.
+/// Requests that may wait in the queue; a caller with another one waits itself.
 const QUEUE: usize = 64;
 
 /// What others want of the task.
 #[derive(Debug)]
-pub(crate) enum Wish {
+pub(crate) enum TopologyRequest {
     /// Know this topic from now on.
     Topic(Arc<str>),
     /// Something is out of date: look again soon.
@@ -77,7 +77,7 @@ impl Snapshot {
 /// A handle to the task. Dropping it ends the task.
 #[derive(Debug)]
 pub(crate) struct Metadata {
-    wishes: mpsc::Sender<Wish>,
+    requests: mpsc::Sender<TopologyRequest>,
     snapshot: watch::Receiver<Snapshot>,
     leases: Leases,
     /// Topics that callers wait for.
@@ -100,7 +100,7 @@ impl Metadata {
         auto_create: bool,
         random: Random,
     ) -> Self {
-        let (wishes, queue) = mpsc::channel(QUEUE);
+        let (requests, queue) = mpsc::channel(QUEUE);
         let topology = cluster.topology().clone();
         let (publish, snapshot) = watch::channel(Snapshot {
             topology,
@@ -123,7 +123,7 @@ impl Metadata {
         };
         let task = tokio::spawn(task.run(queue)).abort_handle();
         Self {
-            wishes,
+            requests,
             snapshot,
             leases,
             awaited,
@@ -142,7 +142,7 @@ impl Metadata {
     /// Keeps a topic in use until the lease is dropped.
     pub(crate) fn lease(&self, topic: &Arc<str>) -> TopicLease {
         let lease = self.leases.take(topic);
-        self.hint(Wish::Topic(topic.clone()));
+        self.hint(TopologyRequest::Topic(topic.clone()));
         lease
     }
 
@@ -157,9 +157,9 @@ impl Metadata {
         self.leases.topics().len()
     }
 
-    pub(crate) async fn wish(&self, wish: Wish) {
+    pub(crate) async fn request_topology(&self, request: TopologyRequest) {
         // The task lives as long as this handle.
-        let _: Result<_, _> = self.wishes.send(wish).await;
+        let _: Result<_, _> = self.requests.send(request).await;
     }
 
     /// A refusal may name who leads the partition now (KIP-951).
@@ -173,7 +173,7 @@ impl Metadata {
         if current.leader_id < 0 {
             return;
         }
-        self.hint(Wish::Leader {
+        self.hint(TopologyRequest::Leader {
             topic: topic.clone(),
             partition,
             leader: current.leader_id,
@@ -182,9 +182,9 @@ impl Metadata {
         });
     }
 
-    /// A wish that may be dropped when many are waiting, because it will be made again.
-    pub(crate) fn hint(&self, wish: Wish) {
-        let _: Result<_, _> = self.wishes.try_send(wish);
+    /// A request that may be dropped when many are waiting, because it will be made again.
+    pub(crate) fn hint(&self, request: TopologyRequest) {
+        let _: Result<_, _> = self.requests.try_send(request);
     }
 }
 

@@ -1,4 +1,4 @@
-//! The metadata task: takes wishes, and asks brokers when a refresh is due.
+//! The metadata task: takes requests, and asks brokers when a refresh is due.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{Leases, Snapshot, Wish};
+use super::{Leases, Snapshot, TopologyRequest};
 use crate::{
     error::{Error, ErrorKind, Result},
     net::{address::Address, dialer::Use, pool::Brokers},
@@ -38,9 +38,12 @@ pub(super) struct Task {
 type Answer = (Address, Result<MetadataResponse>);
 
 impl Task {
-    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<Wish>) {
+    pub(super) async fn run(mut self, mut queue: mpsc::Receiver<TopologyRequest>) {
         loop {
+            let is_asked_for = self.cluster.is_asked_for();
             if self.cluster.poll_refresh(Instant::now().into_std()) {
+                let why = if is_asked_for { "a request" } else { "its age" };
+                tracing::debug!(why, "refreshing metadata");
                 self.refresh(&mut queue).await;
             }
             let next = self
@@ -49,8 +52,8 @@ impl Task {
                 .map_or_else(Instant::now, Instant::from_std);
             tokio::select! {
                 biased;
-                wish = queue.recv() => match wish {
-                    Some(wish) => self.handle_all(wish, &mut queue),
+                request = queue.recv() => match request {
+                    Some(request) => self.handle_all(request, &mut queue),
                     None => return,
                 },
                 () = sleep_until(next) => {}
@@ -58,12 +61,12 @@ impl Task {
         }
     }
 
-    /// Takes in all wishes that wait, and shows what changed once: a leader that leaves names the new
+    /// Takes in all requests that wait, and shows what changed once: a leader that leaves names the new
     /// leaders of thousands of partitions, and each copy of a topology costs what all of them cost.
-    fn handle_all(&mut self, first: Wish, queue: &mut mpsc::Receiver<Wish>) {
+    fn handle_all(&mut self, first: TopologyRequest, queue: &mut mpsc::Receiver<TopologyRequest>) {
         let mut changed = self.handle(first);
-        while let Ok(wish) = queue.try_recv() {
-            changed |= self.handle(wish);
+        while let Ok(request) = queue.try_recv() {
+            changed |= self.handle(request);
         }
         if changed {
             let topology = self.cluster.topology().clone();
@@ -71,15 +74,15 @@ impl Task {
         }
     }
 
-    /// Takes one wish in. True when the topology changed.
-    fn handle(&mut self, wish: Wish) -> bool {
+    /// Takes one request in. True when the topology changed.
+    fn handle(&mut self, request: TopologyRequest) -> bool {
         let now = Instant::now().into_std();
-        match wish {
+        match request {
             // No broker is asked for a name that no topic can have.
-            Wish::Topic(topic) if check_topic_name(&topic).is_err() => {}
-            Wish::Topic(topic) => self.cluster.handle_interest(now, topic),
-            Wish::Stale => self.cluster.handle_stale(now),
-            Wish::Leader {
+            TopologyRequest::Topic(topic) if check_topic_name(&topic).is_err() => {}
+            TopologyRequest::Topic(topic) => self.cluster.handle_interest(now, topic),
+            TopologyRequest::Stale => self.cluster.handle_stale(now),
+            TopologyRequest::Leader {
                 topic,
                 partition,
                 leader,
@@ -94,8 +97,8 @@ impl Task {
     }
 
     /// Asks one address after another, known brokers first, until one answers. The next one is asked
-    /// when the one before failed, or was silent for the head start. Wishes are taken meanwhile.
-    async fn refresh(&mut self, queue: &mut mpsc::Receiver<Wish>) {
+    /// when the one before failed, or was silent for the head start. Requests are taken meanwhile.
+    async fn refresh(&mut self, queue: &mut mpsc::Receiver<TopologyRequest>) {
         self.renew_leases();
         let mut candidates = self.candidates().into_iter();
         let mut asked: JoinSet<Answer> = JoinSet::new();
@@ -106,7 +109,7 @@ impl Task {
         while candidates.len() > 0 || !asked.is_empty() {
             tokio::select! {
                 biased;
-                Some(wish) = queue.recv() => self.handle_all(wish, queue),
+                Some(request) = queue.recv() => self.handle_all(request, queue),
                 Some(Ok((address, answer))) = asked.join_next() => {
                     match answer.and_then(|answer| self.take(&answer, &address)) {
                         Ok(()) => return,

@@ -1,5 +1,5 @@
 //! How a byte stream to a broker comes about. TCP is one way; an in-memory pipe, TLS, a proxy or a
-//! simulated network are others, and all the same to the client.
+//! simulated network are others; the client does not see the difference.
 
 use std::{future::Future, io, pin::Pin};
 
@@ -13,7 +13,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
 /// The future of a byte stream.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
 
-/// Makes byte streams to brokers. Called again for every connection, so names are resolved anew.
+/// Makes byte streams to brokers. Called again for every connection, so names are resolved again.
 ///
 /// Dropping the future must give the attempt up.
 pub trait Connect: Send + Sync + 'static {

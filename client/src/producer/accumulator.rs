@@ -31,11 +31,11 @@ pub(super) struct Accumulator {
     /// The partitions or their leaders have changed, and the sender has not looked at them since.
     changed: AtomicBool,
     /// Partitions that have something new for the sender.
-    news: Mutex<Vec<Arc<Queue>>>,
+    changed_queues: Mutex<Vec<Arc<Queue>>>,
     pub(super) wake: Notify,
 }
 
-/// Held by whoever makes topics, makes them larger or smaller, or closes them.
+/// Held by the function that creates topics, resizes them, or closes them.
 #[derive(Debug, Default)]
 struct Changing {
     closed: bool,
@@ -52,7 +52,8 @@ pub(super) enum Obstacle {
 
 impl Accumulator {
     pub(super) fn new(memory: Arc<Memory>, batch_size: usize, seeds: Seeds) -> Self {
-        let (topics, changing, news) = (Topics::default(), Mutex::default(), Mutex::default());
+        let (topics, changing, changed_queues) =
+            (Topics::default(), Mutex::default(), Mutex::default());
         Self {
             topics,
             changing,
@@ -60,7 +61,7 @@ impl Accumulator {
             batch_size,
             seeds,
             changed: AtomicBool::new(false),
-            news,
+            changed_queues,
             wake: Notify::new(),
         }
     }
@@ -257,7 +258,7 @@ impl Accumulator {
     fn announce(&self, state: &mut State, queue: &Arc<Queue>) {
         if !state.announced {
             state.announced = true;
-            self.news
+            self.changed_queues
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
                 .push(queue.clone());
@@ -266,8 +267,13 @@ impl Accumulator {
     }
 
     /// The partitions that have something new since the last call.
-    pub(super) fn take_news(&self) -> Vec<Arc<Queue>> {
-        std::mem::take(&mut *self.news.lock().unwrap_or_else(PoisonError::into_inner))
+    pub(super) fn take_changed_queues(&self) -> Vec<Arc<Queue>> {
+        std::mem::take(
+            &mut *self
+                .changed_queues
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        )
     }
 
     /// No record is taken any more; what is open can still be taken out.
@@ -362,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn whoever_waited_for_a_producer_that_was_closed_gives_its_pages_back() {
+    fn a_caller_that_waited_for_a_closed_producer_gives_its_pages_back() {
         let to = accumulator();
         append(&to, 100, 0).expect("there is room");
         to.close();

@@ -161,7 +161,7 @@ impl Drop for Held {
             let given_up = self.completion.given_up();
             self.completion.finish(BatchOutcome::Failed(given_up));
         }
-        // The buffer first: then it lies ready for whoever waits for the pages.
+        // The buffer first: then it is ready when a caller that waits for the pages gets them.
         match std::mem::replace(&mut self.stage, Stage::Spoilt) {
             Stage::Filled(builder) => self.memory.keep(builder.seal().into_buffer(), self.pages),
             Stage::Packed(sealed) => self.memory.keep(sealed.into_buffer(), self.pages),

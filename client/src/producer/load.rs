@@ -1,4 +1,4 @@
-//! How busy partitions are: the sender says it, and whoever draws a partition for its records reads
+//! How busy partitions are: the sender writes it, and a caller that draws a partition for its records reads
 //! it (KIP-794).
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
@@ -8,7 +8,7 @@ use ottla_core::cluster::Partition;
 /// Whether a partition can be written to; the greater, the better.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Standing {
-    /// Nobody leads it, as far as is known.
+    /// It has no leader, as far as the client knows.
     Leaderless,
     /// Batches have waited for its leader for longer than `partitioner.availability.timeout.ms`.
     Late,

@@ -80,7 +80,7 @@ impl Memory {
         }
     }
 
-    /// Whether somebody waits: then no batch should linger.
+    /// Whether a caller waits for memory: then no batch should linger.
     pub(super) fn is_short(&self) -> bool {
         self.waiting.load(Ordering::Relaxed) > 0
     }
@@ -147,7 +147,7 @@ impl Free {
     }
 }
 
-/// Somebody who waits, until it is dropped.
+/// A caller that waits for memory, until this is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {

@@ -43,7 +43,7 @@ pub(crate) use settings::Settings;
 use crate::{
     client::Client,
     error::{Error, ErrorKind, Result},
-    metadata::Wish,
+    metadata::TopologyRequest,
     settings::bounded,
     topics::{Patience, Search},
 };
@@ -283,7 +283,7 @@ impl Producer {
     /// A partition that the topic does not have as far as is known, which is looked at again.
     #[cold]
     fn no_such_partition(&self, topic: &TopicQueue) -> Hindered<'static> {
-        self.shared.client.metadata().hint(Wish::Stale);
+        self.shared.client.metadata().hint(TopologyRequest::Stale);
         Hindered::NeedsPartition(topic.count())
     }
 
@@ -322,7 +322,7 @@ impl Producer {
             self.shared.accumulator.add_topic(topic);
             return true;
         }
-        client.metadata().hint(Wish::Topic(name.into()));
+        client.metadata().hint(TopologyRequest::Topic(name.into()));
         false
     }
 

@@ -19,7 +19,7 @@ use crate::seeds::Seeds;
 /// A topic's partitions, and the one that records without a key go to for now.
 #[derive(Debug)]
 pub(super) struct TopicQueue {
-    /// All that the topic ever had. Those it has lost when it was made anew are out of reach, but
+    /// All that the topic ever had. Those that it lost when it was created again are out of reach, but
     /// what they hold is still sent, and metadata may go back.
     partitions: boxcar::Vec<Arc<Queue>>,
     /// How many it has now.

@@ -102,7 +102,7 @@ pub struct RecordMetadata {
 /// No batch has so many records.
 pub(super) const NOWHERE: u32 = u32::MAX;
 
-/// Waits for a record to be written. Dropping it changes nothing: the record is sent all the same.
+/// Waits for a record to be written. Dropping it changes nothing: the record is still sent.
 ///
 /// # Errors
 /// When the record was not written, or it is not known whether it was:
@@ -284,9 +284,9 @@ mod tests {
 
     use super::*;
 
-    struct Nobody;
+    struct Ignored;
 
-    impl Wake for Nobody {
+    impl Wake for Ignored {
         fn wake(self: Arc<Self>) {}
     }
 
@@ -302,7 +302,7 @@ mod tests {
         let (mut first, mut second) = (delivery(0), delivery(1));
         for _ in 0..100 {
             for delivery in [&mut first, &mut second] {
-                let waker = Arc::new(Nobody).into();
+                let waker = Arc::new(Ignored).into();
                 let polled = Pin::new(delivery).poll(&mut Context::from_waker(&waker));
                 assert!(polled.is_pending());
             }

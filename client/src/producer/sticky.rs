@@ -42,7 +42,7 @@ impl Turn {
     }
 
     /// Counts what the partition was given. Says whether its turn must end even though its batch is
-    /// not full: where records with a key begin the batches, nobody else sees that one is.
+    /// not full: where records with a key begin the batches, no other place in the code sees that a batch is full.
     #[inline]
     pub(super) fn give(&self, bytes: usize) -> bool {
         let limit = self.batch_size.saturating_mul(2);

@@ -17,7 +17,7 @@ const BITS: u32 = 2;
 #[derive(Debug, Default)]
 pub(super) struct Topics {
     root: OnceLock<Box<Node>>,
-    /// Held by whoever adds to it: a place that was found empty stays so until it is filled.
+    /// Held by the function that adds to it: a place that was found empty stays so until it is filled.
     adding: Mutex<()>,
 }
 

@@ -34,7 +34,7 @@ use crate::backoff::{Attempts, Backoff};
 const REWINDS_BELIEVED: u32 = 5;
 
 /// After so many answers in a row that a topic does not exist, it does not: a topic just made may be
-/// unknown to a broker for a moment. It is then asked for no more, unless somebody wants it again.
+/// unknown to a broker for a moment. Metadata then leaves it out, unless a caller asks for it again.
 pub const UNKNOWN_TOPIC_ANSWERS: u32 = 4;
 
 /// A refresh that is asked for so long after the one before begins with the shortest wait again.
@@ -180,6 +180,12 @@ impl Cluster {
         self.attempts.delay(&self.settings.backoff)
     }
 
+    /// Whether the next refresh is due to a request, rather than to the age of what is known.
+    #[must_use]
+    pub const fn is_asked_for(&self) -> bool {
+        matches!(self.refresh, Refresh::Wanted(_))
+    }
+
     /// True when metadata is to be asked for now. One request is out at a time: answer it with
     /// [`handle_metadata`](Self::handle_metadata) or [`handle_failed`](Self::handle_failed).
     pub fn poll_refresh(&mut self, now: Instant) -> bool {
@@ -244,7 +250,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// A broker said in passing who leads a partition now (KIP-951). Believed only where it is news
+    /// A broker said in passing who leads a partition now (KIP-951). Believed only where it differs from what is known
     /// and the leader's address is known (rule 18); true when it was.
     pub fn handle_leader_hint(
         &mut self,
@@ -266,7 +272,7 @@ impl Cluster {
         if !is_news || leader < 0 || !is_placed {
             return false;
         }
-        // Copied once for all hints that come together: what nobody else holds is changed in place.
+        // Copied once for all hints that come together: a topology that no reader holds is changed in place.
         let next = Arc::make_mut(&mut self.topology);
         if let Some(broker) = endpoint {
             next.brokers.insert(broker.id, Arc::new(broker));

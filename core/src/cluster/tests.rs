@@ -104,7 +104,7 @@ fn an_answer_of_a_broker_that_is_behind_takes_no_partition_away() {
         assert_eq!(count(&c), then, "{partitions} of {id}");
     }
     assert_eq!(c.topology().leader("t", 2), Some((1, 5)));
-    // Without ids nobody can tell it from one that was made anew.
+    // Without ids the client cannot tell it from a topic that was created again.
     take(&mut c, now, &of(0, 1));
     assert_eq!(count(&c), 1);
 }
@@ -357,7 +357,10 @@ fn a_hint_names_any_leader_but_the_known_one_and_ends_the_error() {
     unwell.partitions[0].error_code = ErrorCode::LEADER_NOT_AVAILABLE;
     take(&mut c, now, &answer(vec![unwell]));
     let before = c.topology().generation;
-    assert!(!c.handle_leader_hint("t", 0, 1, 5, None), "it is no news");
+    assert!(
+        !c.handle_leader_hint("t", 0, 1, 5, None),
+        "it is known already"
+    );
     assert!(!c.handle_leader_hint("t", 0, -1, 6, None));
     assert_eq!(c.topology().generation, before);
     let zero = Broker {

@@ -65,10 +65,10 @@ impl fmt::Display for Fault {
             Self::OutOfOrder { expected, got } => {
                 write!(
                     f,
-                    "it answered request {got} where {expected} was the oldest"
+                    "it answered request {got} before the older request {expected}"
                 )
             }
-            Self::Unsolicited(got) => write!(f, "it answered request {got}, which nobody made"),
+            Self::Unsolicited(got) => write!(f, "it answered request {got}, which was never sent"),
             Self::TooLarge { claimed, limit } => {
                 write!(
                     f,

@@ -40,7 +40,7 @@ pub struct Connection<T> {
     in_flight: VecDeque<InFlight<T>>,
     /// Requests without an answer whose bytes are not all written yet.
     unanswering: VecDeque<InFlight<T>>,
-    /// The last requests that want no answer, which some servers give all the same (rule 11).
+    /// The last requests that want no answer, which some servers answer nevertheless (rule 11).
     unasked: VecDeque<RangeInclusive<i32>>,
     next_id: i32,
 }

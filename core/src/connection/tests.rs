@@ -223,9 +223,9 @@ fn a_request_without_an_answer_is_done_when_it_is_written() {
     assert_eq!(c.poll_timeout(), None);
 }
 
-/// Some servers that speak Kafka's protocol answer all the same.
+/// Some servers answer a request with acks=0, which Kafka does not.
 #[test]
-fn an_answer_that_nobody_asked_for_is_passed_over() {
+fn an_answer_to_a_request_without_answer_is_passed_over() {
     let now = Instant::now();
     let mut c = Connection::default();
     for answered in [false, false, true, false] {
@@ -247,7 +247,7 @@ fn an_answer_that_nobody_asked_for_is_passed_over() {
 
 /// They may come late, and all at once.
 #[test]
-fn however_many_answers_nobody_asked_for_are_passed_over() {
+fn thousands_of_answers_to_requests_without_answer_are_passed_over() {
     let now = Instant::now();
     let mut c = Connection::default();
     for _ in 0..5000 {
@@ -268,7 +268,7 @@ fn however_many_answers_nobody_asked_for_are_passed_over() {
     );
 }
 
-/// The broker reads nothing any more: whoever waits for the bytes to leave is not to wait for ever.
+/// The broker reads nothing any more: a caller that waits until its bytes have left gets an error in time.
 #[test]
 fn a_request_without_an_answer_has_its_time_to_be_written() {
     let now = Instant::now();

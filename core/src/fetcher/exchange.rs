@@ -151,7 +151,7 @@ pub struct Lookup {
 /// What a fetch brought for one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fetched {
-    /// Batches up to, but not including, this offset. Equal to the position, it is no news.
+    /// Batches up to, but not including, this offset. Equal to the position, nothing new came.
     UpTo(i64),
     /// Nothing: the answer to a request that named the partition leaves it out, without a session.
     Missing,

@@ -111,7 +111,7 @@ impl Fetcher {
     /// fetch named and the answer does not.
     ///
     /// False when the answer is of another session than was asked: nothing of it counts, and all is
-    /// fetched anew.
+    /// fetched again from the same positions.
     pub fn handle_fetch_done(&mut self, broker: i32, session_id: i32) -> bool {
         self.fetches.closed(broker);
         let Some(session) = self.sessions.get_mut(&broker) else {
@@ -126,7 +126,7 @@ impl Fetcher {
     }
 
     /// The broker does not know the session any more, or not as far as it has gone: it has restarted, or
-    /// had no room. All is fetched anew, after the pause that the caller gives the broker.
+    /// had no room. All partitions are named again, after the pause that the caller gives the broker.
     pub fn handle_session_lost(&mut self, broker: i32) {
         self.fetches.closed(broker);
         self.end_session(broker);

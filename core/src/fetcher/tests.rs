@@ -353,7 +353,7 @@ fn a_session_names_only_what_changed() {
     let second = poll(&mut f, now).expect("one goes on");
     assert_eq!((second.session, named(&second)), ((77, 1), vec![(1, 9)]));
     assert!(second.forgotten.is_empty());
-    // Nothing came: the broker is asked for news of what it knows.
+    // Nothing came: the broker is asked again for all that it knows.
     assert!(f.handle_fetch_done(1, 77));
     let third = poll(&mut f, now).expect("it is asked again");
     assert_eq!((third.session, named(&third)), ((77, 2), vec![]));

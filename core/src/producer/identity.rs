@@ -126,7 +126,7 @@ impl Identity {
         State::Wanted(Some(now + self.attempts.delay(&self.backoff)))
     }
 
-    /// Leaves the epoch of `stamp`, if it is still the current one: sequences start anew. Returns
+    /// Leaves the epoch of `stamp`, if it is still the current one: sequences start at 0 again. Returns
     /// whether it was.
     pub(super) fn bump(&mut self, stamp: ProducerStamp) -> bool {
         let current = self.current().filter(|current| current.0 >= 0);

@@ -70,7 +70,7 @@ impl Driver {
     }
 
     /// The broker has restarted, had no room for the session, or has not seen the last request. All is
-    /// fetched anew, after a pause: a broker that keeps no session would be asked as fast as it answers.
+    /// named again, after a pause: a broker that keeps no session would be asked as fast as it answers.
     fn session_lost(&mut self, fetch: &Fetch, code: ErrorCode) {
         tracing::debug!(broker = fetch.broker, %code, "the fetch session is begun again");
         self.machine.handle_session_lost(fetch.broker);

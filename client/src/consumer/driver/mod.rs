@@ -28,7 +28,7 @@ use super::{
 use crate::{
     client::Client,
     error::{Error, Result},
-    metadata::{Snapshot, Wish},
+    metadata::{Snapshot, TopologyRequest},
     net::dialer::Use,
 };
 use topics::{Assigned, Topics};
@@ -173,6 +173,10 @@ impl Driver {
         for slot in changes.recreated {
             self.machine.handle_recreated(slot);
         }
+        if !changes.moved.is_empty() {
+            let partitions = changes.moved.len();
+            tracing::info!(partitions, "leaders changed of partitions that are read");
+        }
         for slot in changes.moved {
             self.machine.handle_leader_changed(slot);
         }
@@ -196,7 +200,7 @@ impl Driver {
             }
         }
         while self.machine.poll_stale().is_some() {
-            self.client.metadata().hint(Wish::Stale);
+            self.client.metadata().hint(TopologyRequest::Stale);
         }
         while let Some(problem) = self.machine.poll_problem() {
             self.report(&problem);

@@ -192,6 +192,7 @@ impl Sender {
                 failed(possibly_written, ErrorKind::Closed { what })
             }
         };
+        warn_of(&held, &outcome);
         held.completion.finish(outcome);
         self.flushes.end(held.number);
     }
@@ -213,10 +214,26 @@ impl Sender {
             Some(failure) => Some(kind(failure).to_string()),
             None => {
                 let error = self.identity_error.as_ref().or(of_leader);
-                let trouble = || self.news.borrow().trouble();
+                let trouble = || self.snapshots.borrow().trouble();
                 error.map(ToString::to_string).or_else(trouble)
             }
         }
+    }
+}
+
+/// Records that were refused or expired are worth a line for each batch: an application may not await its deliveries.
+/// Those of a producer that is closed are not.
+fn warn_of(held: &Held, outcome: &BatchOutcome) {
+    let (topic, partition) = (&held.completion.topic, held.completion.partition);
+    match outcome {
+        BatchOutcome::Failed(error) if !error.is_fatal() => {
+            tracing::warn!(%topic, partition, %error, "records were not written");
+        }
+        BatchOutcome::Refused(refusal) => {
+            let error = &refusal.others;
+            tracing::warn!(%topic, partition, %error, "records were refused");
+        }
+        _ => {}
     }
 }
 

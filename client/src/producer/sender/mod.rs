@@ -48,7 +48,7 @@ use super::{
 use crate::{
     client::Client,
     error::Error,
-    metadata::{Snapshot, Wish},
+    metadata::{Snapshot, TopologyRequest},
 };
 
 /// What a producer asks of its task.
@@ -102,7 +102,7 @@ pub(super) struct Sender {
     /// What is known of the cluster, as far as it was taken in: nothing is sent by newer knowledge
     /// than recreated topics were noticed by (rule 17).
     topology: Arc<Topology>,
-    news: watch::Receiver<Snapshot>,
+    snapshots: watch::Receiver<Snapshot>,
 }
 
 impl Sender {
@@ -127,7 +127,7 @@ impl Sender {
             last_errors: HashMap::new(),
             identity_error: None,
             topology: client.topology(),
-            news: client.metadata().watch(),
+            snapshots: client.metadata().watch(),
             client,
             settings,
             accumulator,
@@ -164,7 +164,7 @@ impl Sender {
                         self.handle(event);
                     }
                 }
-                Ok(()) = self.news.changed() => self.take_topology(),
+                Ok(()) = self.snapshots.changed() => self.take_topology(),
                 () = accumulator.wake.notified() => {}
                 () = sleep_until(timeout.map_or_else(Instant::now, Instant::from_std)), if timeout.is_some() => {}
             }
@@ -199,12 +199,12 @@ impl Sender {
     // ---- from the accumulator into the machine ----
 
     fn collect(&mut self) {
-        let news = self.accumulator.take_news();
-        // After the partitions with news, whose topics it knows.
-        if self.news.has_changed().unwrap_or(false) {
+        let changed = self.accumulator.take_changed_queues();
+        // After the partitions that changed, whose topics it knows.
+        if self.snapshots.has_changed().unwrap_or(false) {
             self.take_topology();
         }
-        for queue in news {
+        for queue in changed {
             self.take(queue, Open::Stays);
         }
         let now = Instant::now().into_std();
@@ -233,7 +233,7 @@ impl Sender {
     }
 
     fn take_topology(&mut self) {
-        self.topology = self.news.borrow_and_update().topology.clone();
+        self.topology = self.snapshots.borrow_and_update().topology.clone();
         let changes = self
             .topics
             .update(&self.topology, self.client.metadata_max_idle());
@@ -245,6 +245,11 @@ impl Sender {
             self.machine.handle_leader_changed(*slot);
         }
         if !changes.moved.is_empty() {
+            let partitions = changes.moved.len();
+            tracing::info!(
+                partitions,
+                "leaders changed of partitions that are written to"
+            );
             self.lingering.touch_all();
         }
         self.accumulator.resize(&self.topology);
@@ -354,7 +359,7 @@ impl Sender {
         }
         while let Some(topic) = self.machine.poll_stale() {
             self.topics.await_topic(&topic, self.client.metadata());
-            self.client.metadata().hint(Wish::Stale);
+            self.client.metadata().hint(TopologyRequest::Stale);
         }
         self.report_notices();
         self.finish_all(&HashMap::new());

@@ -68,7 +68,7 @@ pub(super) enum Chain {
         created: Instant,
         stamp: ProducerStamp,
     },
-    /// This broker does not recognise the head, which may be in its log all the same: after a restart
+    /// This broker does not recognise the head, which may be in its log nevertheless: after a restart
     /// it remembers only the last batch of a producer. So the last batch that may be written is
     /// repeated first. If the broker has it, it has every batch before it.
     Tracing { probe: u64, broker: i32 },

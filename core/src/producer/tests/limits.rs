@@ -318,7 +318,7 @@ fn a_refusal_from_before_the_append_is_definite_whatever_its_offset_says() {
 }
 
 #[test]
-fn a_topic_that_nobody_has_is_given_up_and_one_without_a_leader_is_not() {
+fn an_unknown_topic_is_given_up_and_one_without_a_leader_is_not() {
     for (missing, given_up) in [(Missing::Topic, true), (Missing::Leader, false)] {
         let mut s = Script::with_id();
         s.batch(P, 'a', 1);

@@ -497,7 +497,7 @@ fn what_may_be_written_behind_a_batch_out_of_time_keeps_its_stamp() {
 }
 
 #[test]
-fn what_was_acknowledged_behind_a_batch_out_of_time_is_not_written_anew() {
+fn batches_acknowledged_behind_an_expired_batch_are_not_written_again() {
     let mut s = Script::with_id();
     let window = first_of_two_out_of_time(&mut s);
     s.ack(&window[0], 10);
@@ -590,7 +590,7 @@ fn closing_says_which_batches_a_broker_may_have() {
 }
 
 #[test]
-fn without_idempotence_batches_are_sent_by_nobody_in_particular() {
+fn without_idempotence_batches_carry_no_producer_id() {
     let mut s = Script::without_idempotence();
     s.batch(P, 'a', 1);
     assert_eq!(s.machine.poll_identity(s.now), None);
