@@ -32,7 +32,7 @@ use Program::{Beside, Java};
 use Work::{Produce, ProduceFutures};
 
 /// Ours first; [`BASELINE`] is what the others' CPU is held against.
-pub(crate) const PEERS: [Peer; 6] = [
+pub(crate) const PEERS: [Peer; 7] = [
     Peer {
         name: "ottla",
         produces: Produce,
@@ -60,6 +60,13 @@ pub(crate) const PEERS: [Peer; 6] = [
         consumes: false,
         steady: false,
         program: Beside("krafka"),
+    },
+    Peer {
+        name: "kacrab",
+        produces: Produce,
+        consumes: true,
+        steady: false,
+        program: Beside("kacrab"),
     },
     Peer {
         name: "franz-go",
