@@ -1,7 +1,6 @@
 //! The one loop that tries a request, waits and tries again, until it is answered or the time is up.
 
 use std::{
-    any::Any,
     future::Future,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -13,12 +12,8 @@ use ottla_core::{
 };
 use ottla_protocol::{
     ErrorCode,
-    messages::{
-        CreatePartitionsResponse, CreateTopicsResponse, DeleteTopicsResponse,
-        FindCoordinatorRequest, FindCoordinatorResponse, InitProducerIdResponse,
-        OffsetCommitResponse, OffsetFetchResponse,
-    },
-    wire::Request,
+    messages::{FindCoordinatorRequest, FindCoordinatorResponse},
+    wire::{Request, Struct as _},
 };
 use tokio::time::Instant;
 
@@ -113,7 +108,7 @@ impl Client {
         call: &Call<R>,
         deadline: Instant,
     ) -> Attempt<R::Response> {
-        let broker = match self.resolve(&call.route).await {
+        let broker = match self.resolve(&call.route, deadline).await {
             Ok(broker) => broker,
             Err(error) if error.is_retriable() => {
                 self.metadata().hint(TopologyRequest::Stale);
@@ -121,12 +116,11 @@ impl Client {
             }
             Err(error) => return Attempt::Done(Err(error)),
         };
-        let left = deadline.saturating_duration_since(Instant::now());
-        let timeout = call.timeout.min(left);
+        let timeout = call.timeout.min(self.time_for_one(deadline));
         let (request, purpose) = (call.request.clone(), call.purpose);
         match self.ask(broker, request, purpose, call.cap, timeout).await {
             Ok(answer) => {
-                let verdict = call.route.judge(code_of(&answer));
+                let verdict = call.route.judge(answer.common_error());
                 self.follow(verdict, &call.route);
                 match verdict {
                     Verdict::Done => Attempt::Done(Ok(answer)),
@@ -162,7 +156,7 @@ impl Client {
     }
 
     /// The broker that a route leads to now.
-    async fn resolve(&self, route: &Route) -> Result<i32> {
+    async fn resolve(&self, route: &Route, deadline: Instant) -> Result<i32> {
         let topology = self.topology();
         let known = |id: &i32| topology.brokers.contains_key(id);
         let found = match route {
@@ -176,7 +170,7 @@ impl Client {
             Route::Controller => Some(topology.controller_id).filter(known),
             Route::Broker(id) => Some(*id).filter(known),
             Route::Coordinator(kind, key) => {
-                let id = Box::pin(self.coordinator(*kind, key)).await?;
+                let id = Box::pin(self.coordinator(*kind, key, deadline)).await?;
                 Some(id).filter(|id| self.topology().brokers.contains_key(id))
             }
         };
@@ -187,7 +181,12 @@ impl Client {
     }
 
     /// The coordinator of a key: the one that is remembered, or the one that a broker names.
-    async fn coordinator(&self, kind: CoordinatorType, key: &Arc<str>) -> Result<i32> {
+    async fn coordinator(
+        &self,
+        kind: CoordinatorType,
+        key: &Arc<str>,
+        deadline: Instant,
+    ) -> Result<i32> {
         if let Some(broker) = self.coordinators().get(kind, key) {
             return Ok(broker);
         }
@@ -196,7 +195,7 @@ impl Client {
             coordinator_keys: vec![key.clone()],
             ..FindCoordinatorRequest::default()
         };
-        let answer = match self.find_coordinator(request, i16::MAX).await {
+        let answer = match self.find_coordinator(request, i16::MAX, deadline).await {
             // A broker that speaks no version with several keys.
             Err(error) if matches!(error.kind(), ErrorKind::Encode(_)) => {
                 let request = FindCoordinatorRequest {
@@ -204,7 +203,7 @@ impl Client {
                     key_type: kind.key_type(),
                     ..FindCoordinatorRequest::default()
                 };
-                self.find_coordinator(request, ONE_KEY).await?
+                self.find_coordinator(request, ONE_KEY, deadline).await?
             }
             answer => answer?,
         };
@@ -222,9 +221,10 @@ impl Client {
         &self,
         request: FindCoordinatorRequest,
         cap: i16,
+        deadline: Instant,
     ) -> Result<FindCoordinatorResponse> {
-        let broker = Box::pin(self.resolve(&Route::Any)).await?;
-        let timeout = self.request_timeout();
+        let broker = Box::pin(self.resolve(&Route::Any, deadline)).await?;
+        let timeout = self.time_for_one(deadline);
         self.ask(broker, Arc::new(request), Use::Coordinator, cap, timeout)
             .await
     }
@@ -248,34 +248,5 @@ fn whom(route: &Route) -> String {
             format!("the coordinator of group {key}")
         }
         Route::Coordinator(_, key) => format!("the coordinator of {key}"),
-    }
-}
-
-/// The error code that a route judges an answer by: the one of the whole answer, or the one that all
-/// its parts have. Answers of other requests are for their callers to read.
-fn code_of(answer: &dyn Any) -> ErrorCode {
-    fn all<T>(parts: &[T], code: impl Fn(&T) -> ErrorCode) -> ErrorCode {
-        let first = parts.first().map_or(ErrorCode::NONE, &code);
-        let alike = parts.iter().all(|part| code(part) == first);
-        if alike { first } else { ErrorCode::NONE }
-    }
-    if let Some(answer) = answer.downcast_ref::<InitProducerIdResponse>() {
-        answer.error_code
-    } else if let Some(answer) = answer.downcast_ref::<CreateTopicsResponse>() {
-        all(&answer.topics, |topic| topic.error_code)
-    } else if let Some(answer) = answer.downcast_ref::<DeleteTopicsResponse>() {
-        all(&answer.responses, |topic| topic.error_code)
-    } else if let Some(answer) = answer.downcast_ref::<CreatePartitionsResponse>() {
-        all(&answer.results, |topic| topic.error_code)
-    } else if let Some(answer) = answer.downcast_ref::<OffsetCommitResponse>() {
-        let partitions: Vec<_> = answer.topics.iter().flat_map(|t| &t.partitions).collect();
-        all(&partitions, |partition| partition.error_code)
-    } else if let Some(answer) = answer.downcast_ref::<OffsetFetchResponse>() {
-        match &answer.groups[..] {
-            [] => answer.error_code,
-            groups => all(groups, |group| group.error_code),
-        }
-    } else {
-        ErrorCode::NONE
     }
 }

@@ -79,7 +79,9 @@ impl Client {
         self.shared.metadata.topology()
     }
 
-    /// Asks any broker, and another one when it cannot be reached.
+    /// Asks any broker, and another one when it cannot be reached. A request that changes nothing is also
+    /// repeated when its answer is lost; of any other the caller is then told that it was
+    /// [possibly written](crate::Error::possibly_written).
     ///
     /// Dropping the future does not take a request back that is on the wire.
     ///
@@ -197,6 +199,10 @@ impl Client {
         &self.shared.metadata
     }
 
+    pub(crate) fn max_frame(&self) -> usize {
+        self.shared.settings.max_frame
+    }
+
     pub(crate) fn metadata_max_age(&self) -> Duration {
         self.shared.settings.metadata_max_age
     }
@@ -221,11 +227,18 @@ impl Client {
         Instant::now() + self.shared.settings.api_timeout
     }
 
+    /// How long one request may take that is to be answered by a deadline.
+    pub(crate) fn time_for_one(&self, deadline: Instant) -> Duration {
+        let left = deadline.saturating_duration_since(Instant::now());
+        self.request_timeout().min(left)
+    }
+
     pub(crate) fn overdue(&self, doing: &str, last: &Error) -> Error {
         let after_ms = self.shared.settings.api_timeout.as_millis();
         let kind = ErrorKind::Timeout {
             after_ms,
-            last: Some(last.to_string()),
+            // Whether it may have been applied is said once, at the end.
+            last: Some(last.cause()),
         };
         let error = if last.possibly_written() {
             Error::unsure(kind, doing)

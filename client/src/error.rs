@@ -185,6 +185,16 @@ impl Error {
         self.with(|inner| inner.place.broker = Some(broker))
     }
 
+    /// The same, about a request that changes nothing: no outcome of it is unknown.
+    pub(crate) fn of_reading(self) -> Self {
+        self.with(|inner| inner.possibly_written = false)
+    }
+
+    /// What went wrong, for an error that says by itself whether the broker may have applied it.
+    pub(crate) fn cause(&self) -> String {
+        self.clone().of_reading().to_string()
+    }
+
     fn with(mut self, change: impl FnOnce(&mut Inner)) -> Self {
         change(Arc::make_mut(&mut self.0));
         self
@@ -283,6 +293,8 @@ impl Error {
     pub fn is_retriable(&self) -> bool {
         match self.kind() {
             ErrorKind::Broker(code) => code.is_retriable(),
+            // The same answer would be as large again.
+            ErrorKind::Disconnected(Fault::TooLarge { .. }) => false,
             ErrorKind::Connect(_)
             | ErrorKind::NoSuchBroker
             | ErrorKind::Misrouted(_)

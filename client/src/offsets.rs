@@ -10,7 +10,7 @@ use ottla_protocol::{
     ErrorCode,
     messages::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic},
 };
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::Instant};
 
 use crate::{
     call::Attempt,
@@ -61,12 +61,12 @@ impl Client {
             partition,
             start,
         };
-        self.repeat(&doing(), deadline, || self.look_up_one(&place))
+        self.repeat(&doing(), deadline, || self.look_up_one(&place, deadline))
             .await
     }
 
-    async fn look_up_one(&self, place: &Place) -> Attempt<i64> {
-        let found = look_up(self, std::slice::from_ref(place)).await;
+    async fn look_up_one(&self, place: &Place, deadline: Instant) -> Attempt<i64> {
+        let found = look_up(self, std::slice::from_ref(place), deadline).await;
         match found.into_iter().next() {
             Some(Err(error)) if error.is_retriable() => {
                 self.metadata().hint(TopologyRequest::Stale);
@@ -86,13 +86,18 @@ pub(crate) struct Place {
     pub(crate) start: Start,
 }
 
-/// The offsets of all places, in their order.
-pub(crate) async fn look_up(client: &Client, places: &[Place]) -> Vec<Result<i64>> {
+/// The offsets of all places, in their order. A broker that has not answered by the deadline is waited for
+/// no longer.
+pub(crate) async fn look_up(
+    client: &Client,
+    places: &[Place],
+    deadline: Instant,
+) -> Vec<Result<i64>> {
     let questions = places
         .iter()
         .map(|place| place.ask(place.timestamp()))
         .collect();
-    let mut found = ask(client, questions).await;
+    let mut found = ask(client, questions, deadline).await;
     for (place, found) in places.iter().zip(&mut found) {
         place.refuse_nothing(found);
     }
@@ -102,7 +107,7 @@ pub(crate) async fn look_up(client: &Client, places: &[Place]) -> Vec<Result<i64
         .enumerate()
         .filter_map(|(i, (place, found))| Some((i, place.ask(place.second(found)?))))
         .unzip();
-    let answers = ask(client, questions).await;
+    let answers = ask(client, questions, deadline).await;
     for (i, answer) in which.into_iter().zip(answers) {
         if let (Some(place), Some(found)) = (places.get(i), found.get_mut(i)) {
             *found = answer.and_then(|second| Ok(place.conclude(found.clone()?, second)));
@@ -171,7 +176,7 @@ struct Question {
 }
 
 /// The answers to all questions, in their order.
-async fn ask(client: &Client, questions: Vec<Question>) -> Vec<Result<i64>> {
+async fn ask(client: &Client, questions: Vec<Question>, deadline: Instant) -> Vec<Result<i64>> {
     let topology = client.topology();
     let mut by_leader: BTreeMap<i32, BTreeMap<Arc<str>, Vec<ListOffsetsPartition>>> =
         BTreeMap::new();
@@ -200,7 +205,7 @@ async fn ask(client: &Client, questions: Vec<Question>) -> Vec<Result<i64>> {
                 .iter()
                 .flat_map(|(name, all)| all.iter().map(|p| (name.clone(), p.partition_index)))
                 .collect();
-            (asked, ask_leader(&client, leader, topics).await)
+            (asked, ask_leader(&client, leader, topics, deadline).await)
         });
     }
     let mut answers = HashMap::new();
@@ -231,8 +236,9 @@ async fn ask_leader(
     client: &Client,
     leader: i32,
     topics: BTreeMap<Arc<str>, Vec<ListOffsetsPartition>>,
+    deadline: Instant,
 ) -> Result<ListOffsetsResponse> {
-    let timeout = client.request_timeout();
+    let timeout = client.time_for_one(deadline);
     let topics = topics
         .into_iter()
         .map(|(name, partitions)| ListOffsetsTopic { name, partitions })

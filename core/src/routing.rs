@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use ottla_protocol::ErrorCode;
+use ottla_protocol::{ErrorCode, messages::ApiKey};
 
 /// Which broker a request is for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,6 +39,43 @@ impl CoordinatorType {
             Self::Share => 2,
         }
     }
+}
+
+/// The requests that change nothing on a broker. They may be repeated, and none of them is possibly
+/// applied when its answer is lost.
+const READS: &[ApiKey] = &[
+    ApiKey::ApiVersions,
+    ApiKey::ConsumerGroupDescribe,
+    ApiKey::DescribeAcls,
+    ApiKey::DescribeClientQuotas,
+    ApiKey::DescribeCluster,
+    ApiKey::DescribeConfigs,
+    ApiKey::DescribeDelegationToken,
+    ApiKey::DescribeGroups,
+    ApiKey::DescribeLogDirs,
+    ApiKey::DescribeProducers,
+    ApiKey::DescribeShareGroupOffsets,
+    ApiKey::DescribeTopicPartitions,
+    ApiKey::DescribeTransactions,
+    ApiKey::DescribeUserScramCredentials,
+    ApiKey::Fetch,
+    ApiKey::FindCoordinator,
+    ApiKey::ListConfigResources,
+    ApiKey::ListGroups,
+    ApiKey::ListOffsets,
+    ApiKey::ListPartitionReassignments,
+    ApiKey::ListTransactions,
+    ApiKey::Metadata,
+    ApiKey::OffsetFetch,
+    ApiKey::OffsetForLeaderEpoch,
+    ApiKey::ShareGroupDescribe,
+    ApiKey::StreamsGroupDescribe,
+];
+
+/// Whether requests with this API key change nothing on a broker.
+#[must_use]
+pub fn only_reads(api_key: i16) -> bool {
+    READS.iter().any(|read| *read as i16 == api_key)
 }
 
 /// What to do after an answer.

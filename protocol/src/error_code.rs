@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::wire::{DecodeError, Reader, Type, Wire, Writer};
+use crate::wire::{DecodeError, Outcome, Reader, Type, Wire, Writer};
 
 /// The error code of a response (`org.apache.kafka.common.protocol.Errors`). Codes this crate does
 /// not know are kept, so a newer broker can still be understood in part.
@@ -215,6 +215,11 @@ impl fmt::Debug for ErrorCode {
 
 impl Wire for ErrorCode {
     const TYPE: Type = Type::Int16;
+    const IS_ERROR: bool = true;
+
+    fn outcome(&self) -> Outcome {
+        Outcome::All(*self)
+    }
 
     fn encode(&self, w: &mut Writer) {
         self.0.encode(w);

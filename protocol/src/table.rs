@@ -75,6 +75,19 @@ macro_rules! api {
                 }
             }
 
+            fn outcome(&self) -> $crate::wire::Outcome {
+                let (own, parts) = ($crate::wire::Outcome::Nothing, $crate::wire::Outcome::Nothing);
+                $( let (own, parts) = match self.$field.outcome() {
+                    // Others are no verdict on the whole, such as `topic_config_error_code`.
+                    code if <$ty as $crate::wire::Wire>::IS_ERROR => match stringify!($field) {
+                        "error_code" => (own.and(code), parts),
+                        _ => (own, parts),
+                    },
+                    part => (own, parts.and(part)),
+                }; )*
+                parts.within(own)
+            }
+
             #[inline]
             fn decode(r: &mut $crate::wire::Reader<'_>) -> Result<Self, $crate::wire::DecodeError> {
                 let v = r.version();

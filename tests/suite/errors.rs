@@ -6,7 +6,9 @@ use ottla::{
     Client, Consumer, ErrorCode, ErrorKind, Producer, Record, Start,
     protocol::{
         ErrorCode as Code,
-        messages::{ApiKey, ApiVersion, ApiVersionsResponse, ListOffsetsRequest},
+        messages::{
+            ApiKey, ApiVersion, ApiVersionsResponse, CreateTopicsRequest, ListOffsetsRequest,
+        },
     },
 };
 use ottla_broker::{Action, Cluster};
@@ -76,18 +78,21 @@ async fn an_error_of_a_broker_names_the_broker_as_data() {
     assert_eq!(error.code(), Some(ErrorCode::OFFSET_OUT_OF_RANGE));
     assert_eq!((error.topic(), error.partition()), (Some("t"), Some(0)));
     cluster.control(|request| match request.api_key {
-        ApiKey::ListOffsets => Action::CutBefore,
+        ApiKey::CreateTopics | ApiKey::ListOffsets => Action::CutBefore,
         _ => Action::Pass,
     });
-    let asked = client
-        .request_broker(1, ListOffsetsRequest::default())
-        .await;
-    let error = asked.expect_err("the connection is cut");
+    let asked = client.request_broker(1, CreateTopicsRequest::default());
+    let error = asked.await.expect_err("the connection is cut");
     assert_eq!(error.broker(), Some(1), "{error}");
     assert!(
         matches!(error.kind(), ErrorKind::Disconnected(_)),
         "{error}"
     );
+    // What changes nothing is asked again, and the time is up in the end.
+    let asked = client.request_broker(1, ListOffsetsRequest::default());
+    let error = asked.await.expect_err("the connection is cut");
+    assert_eq!(error.broker(), Some(1), "{error}");
+    assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error}");
 }
 
 /// A cluster whose brokers speak everything but one API, or that one only in these versions.

@@ -7,7 +7,7 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use ottla_core::versions::VersionError;
+use ottla_core::{routing::only_reads, versions::VersionError};
 use ottla_protocol::{
     frame,
     wire::{EncodeError, Request},
@@ -73,6 +73,19 @@ impl Link {
     /// Dropping the future does not take the request back: it may be on the wire already, and its
     /// answer is then read and discarded.
     pub(crate) async fn request<R: Request + Sync>(
+        &self,
+        request: Arc<R>,
+        cap: i16,
+        timeout: Duration,
+    ) -> Result<R::Response> {
+        let answer = self.answer(request, cap, timeout).await;
+        if only_reads(R::KEY) {
+            return answer.map_err(Error::of_reading);
+        }
+        answer
+    }
+
+    async fn answer<R: Request + Sync>(
         &self,
         request: Arc<R>,
         cap: i16,

@@ -72,7 +72,8 @@ impl fmt::Display for Fault {
             Self::TooLarge { claimed, limit } => {
                 write!(
                     f,
-                    "it claims a response of {claimed} bytes, and no more than {limit} are taken"
+                    "it claims a response of {claimed} bytes, and no more than {limit} are taken \
+                     (receive.message.max.bytes)"
                 )
             }
             Self::NegativeLength(n) => write!(f, "it claims a response of {n} bytes"),

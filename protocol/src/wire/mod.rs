@@ -21,6 +21,8 @@ pub use reader::Reader;
 pub use schema::{Field, Spec, Type};
 pub use writer::Writer;
 
+use crate::ErrorCode;
+
 /// The longest string in bytes that Kafka reads, in every version.
 pub const MAX_STRING: usize = i16::MAX as usize;
 
@@ -56,6 +58,15 @@ pub trait Wire: Sized {
         Ok(values)
     }
 
+    /// Whether this is an error code.
+    const IS_ERROR: bool = false;
+
+    /// What the error codes in it say.
+    #[inline]
+    fn outcome(&self) -> Outcome {
+        Outcome::Nothing
+    }
+
     /// Whether this is the null of a nullable type.
     #[inline]
     fn is_null(&self) -> bool {
@@ -63,8 +74,50 @@ pub trait Wire: Sized {
     }
 }
 
+/// What the error codes in an answer say together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// There is none.
+    Nothing,
+    /// All parts have this one.
+    All(ErrorCode),
+    /// Parts differ.
+    Mixed,
+}
+
+impl Outcome {
+    /// That of two parts together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Nothing, outcome) | (outcome, Self::Nothing) => outcome,
+            (a, b) if a == b => a,
+            _ => Self::Mixed,
+        }
+    }
+
+    /// That of a struct with an error code of its own and parts. Where it failed, its parts say nothing.
+    #[must_use]
+    pub fn within(self, own: Self) -> Self {
+        match own {
+            Self::All(code) if !code.is_ok() => own,
+            _ if self == Self::Nothing => own,
+            _ => self,
+        }
+    }
+}
+
 /// A struct from an `api!` table; only these can be null as a whole.
-pub trait Struct: Wire {}
+pub trait Struct: Wire {
+    /// The error code of an answer: its own, or the one that all its parts have; otherwise none. It
+    /// tells whether the broker did nothing of what it was asked.
+    fn common_error(&self) -> ErrorCode {
+        match self.outcome() {
+            Outcome::All(code) => code,
+            Outcome::Nothing | Outcome::Mixed => ErrorCode::NONE,
+        }
+    }
+}
 
 /// A request, how its versions are numbered, and what answers it.
 pub trait Request: Struct + Default + std::fmt::Debug + Send + 'static {

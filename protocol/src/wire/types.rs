@@ -5,7 +5,7 @@ use std::{mem::size_of, sync::Arc};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{DecodeError, DecodeErrorKind, Reader, Struct, Type, Wire, Writer};
+use super::{DecodeError, DecodeErrorKind, Outcome, Reader, Struct, Type, Wire, Writer};
 
 macro_rules! fixed {
     ($($ty:ty, $kafka:ident;)*) => { $(
@@ -77,7 +77,7 @@ impl Wire for Uuid {
 /// What has a length in front of it, and is null when that length is -1: each type with and without
 /// the null.
 macro_rules! nullable {
-    ($([$($generic:tt)*] $ty:ty, $kafka:expr, $put:ident, $take:ident;)*) => { $(
+    ($([$($generic:tt)*] $ty:ty, $kafka:expr, $put:ident, $take:ident, $outcome:expr;)*) => { $(
         impl<$($generic)*> Wire for $ty {
             const TYPE: Type = $kafka;
 
@@ -90,6 +90,10 @@ macro_rules! nullable {
                     Some(value) => Ok(value),
                     None => Err(r.error(DecodeErrorKind::UnexpectedNull)),
                 }
+            }
+
+            fn outcome(&self) -> Outcome {
+                $outcome(Some(self))
             }
         }
 
@@ -104,6 +108,10 @@ macro_rules! nullable {
                 $take(r)
             }
 
+            fn outcome(&self) -> Outcome {
+                $outcome(self.as_ref())
+            }
+
             fn is_null(&self) -> bool {
                 self.is_none()
             }
@@ -112,9 +120,18 @@ macro_rules! nullable {
 }
 
 nullable! {
-    []        Arc<str>, Type::String,           put_str,   take_str;
-    []        Bytes,    Type::Bytes,            put_bytes, take_bytes;
-    [T: Wire] Vec<T>,   Type::Array(&T::TYPE),  put_items, take_items;
+    []        Arc<str>, Type::String,           put_str,   take_str,   no_codes;
+    []        Bytes,    Type::Bytes,            put_bytes, take_bytes, no_codes;
+    [T: Wire] Vec<T>,   Type::Array(&T::TYPE),  put_items, take_items, codes_of;
+}
+
+const fn no_codes<T>(_: Option<&T>) -> Outcome {
+    Outcome::Nothing
+}
+
+fn codes_of<T: Wire>(items: Option<&Vec<T>>) -> Outcome {
+    let items = items.into_iter().flatten();
+    items.fold(Outcome::Nothing, |all, item| all.and(item.outcome()))
 }
 
 fn put_str(s: Option<&Arc<str>>, w: &mut Writer) {
@@ -153,6 +170,10 @@ fn take_items<T: Wire>(r: &mut Reader<'_>) -> Result<Option<Vec<T>>, DecodeError
 
 impl<T: Struct> Wire for Option<T> {
     const TYPE: Type = Type::Nullable(&T::TYPE);
+
+    fn outcome(&self) -> Outcome {
+        self.as_ref().map_or(Outcome::Nothing, T::outcome)
+    }
 
     fn encode(&self, w: &mut Writer) {
         (if self.is_some() { 1i8 } else { -1 }).encode(w);

@@ -30,7 +30,7 @@ impl Driver {
                 start: l.start,
             };
             let places: Vec<_> = lookups.iter().map(place).collect();
-            let found = offsets::look_up(&client, &places).await;
+            let found = offsets::look_up(&client, &places, client.deadline()).await;
             Event::LookedUp(broker, lookups, found)
         });
     }

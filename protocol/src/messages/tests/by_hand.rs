@@ -364,3 +364,39 @@ fn a_string_that_kafka_does_not_read_is_neither_written_nor_read() {
     let error = <Arc<str> as Wire>::decode(&mut reader).expect_err("it is too long");
     assert_eq!(error.kind, DecodeErrorKind::StringTooLong(32_768));
 }
+
+#[test]
+fn an_answer_has_the_error_code_that_all_its_parts_have() {
+    const MOVED: ErrorCode = ErrorCode::NOT_COORDINATOR;
+    let joined = JoinGroupResponse {
+        error_code: MOVED,
+        ..JoinGroupResponse::default()
+    };
+    assert_eq!(joined.common_error(), MOVED);
+    assert_eq!(JoinGroupResponse::default().common_error(), ErrorCode::NONE);
+    let group = |error_code| DescribedGroup {
+        error_code,
+        ..DescribedGroup::default()
+    };
+    let described = |codes: &[ErrorCode]| DescribeGroupsResponse {
+        groups: codes.iter().map(|code| group(*code)).collect(),
+        ..DescribeGroupsResponse::default()
+    };
+    assert_eq!(described(&[MOVED, MOVED]).common_error(), MOVED);
+    let some = described(&[MOVED, ErrorCode::NONE]);
+    assert_eq!(some.common_error(), ErrorCode::NONE, "one was described");
+    assert_eq!(described(&[]).common_error(), ErrorCode::NONE);
+    // An answer that failed as a whole has empty parts.
+    let partition = |error_code| OffsetCommitResponsePartition {
+        error_code,
+        ..OffsetCommitResponsePartition::default()
+    };
+    let committed = OffsetCommitResponse {
+        topics: vec![OffsetCommitResponseTopic {
+            partitions: vec![partition(MOVED), partition(MOVED)],
+            ..OffsetCommitResponseTopic::default()
+        }],
+        ..OffsetCommitResponse::default()
+    };
+    assert_eq!(committed.common_error(), MOVED);
+}
