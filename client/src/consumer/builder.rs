@@ -15,6 +15,9 @@ use crate::{
     error::{Error, Result},
 };
 
+/// What an answer to a fetch takes beside its records, as librdkafka counts it.
+const FETCH_OVERHEAD: usize = 512;
+
 /// Collects the settings and partitions of a consumer.
 #[must_use = "a builder does nothing until it builds"]
 #[derive(Debug)]
@@ -72,7 +75,8 @@ impl ConsumerBuilder {
     /// Looks the topics up and starts fetching. Dropping the future ends what was started.
     ///
     /// # Errors
-    /// When a setting is wrong, or a topic or partition does not exist.
+    /// When a setting is wrong, a topic or partition does not exist, or `fetch.max.bytes` is more than the
+    /// client takes in one answer (`receive.message.max.bytes`).
     pub async fn build(self) -> Result<Consumer> {
         let Self {
             client,
@@ -83,6 +87,7 @@ impl ConsumerBuilder {
         if let Some(wrong) = wrong {
             return Err(wrong);
         }
+        check_frame(settings.max_bytes, client.max_frame())?;
         let budget = Budget::new(settings.queued.0);
         let (commands, todo) = mpsc::unbounded_channel();
         let (opened, arrivals) = mpsc::unbounded_channel();
@@ -106,4 +111,16 @@ impl ConsumerBuilder {
         consumer.run(opener.run(to_open));
         Ok(consumer)
     }
+}
+
+/// A fetch that is larger than any answer that is taken would be asked for again and again.
+fn check_frame(max_bytes: i32, max_frame: usize) -> Result<()> {
+    let most = max_frame.saturating_sub(FETCH_OVERHEAD);
+    if usize::try_from(max_bytes).is_ok_and(|max_bytes| max_bytes <= most) {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "fetch.max.bytes is {max_bytes}, but an answer takes {FETCH_OVERHEAD} bytes more, and the client's \
+         receive.message.max.bytes is {max_frame}"
+    )))
 }

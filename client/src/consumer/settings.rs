@@ -46,11 +46,13 @@ impl Value for Isolation {
 
 settings! {
     pub(crate) struct Settings of "consumer" {
-        /// How long a broker waits for `fetch.min.bytes` before it answers.
+        /// How long a broker waits for `fetch.min.bytes` before it answers. A broker that has nothing is asked
+        /// again after 10 ms at the earliest.
         max_wait: Duration = Duration::from_millis(500), "fetch.max.wait.ms" | "fetch.wait.max.ms";
         /// So many bytes are worth an answer before the wait is over.
         min_bytes: i32 = 1, "fetch.min.bytes", in 0..;
-        /// The most bytes in one answer; a larger batch comes alone.
+        /// The most bytes in one answer; a larger batch comes alone. At least 512 less than
+        /// `receive.message.max.bytes`.
         max_bytes: i32 = 50 << 20, "fetch.max.bytes", in 1..;
         /// The most bytes of one partition in one answer; a larger batch comes alone.
         partition_max_bytes: i32 = 1 << 20,

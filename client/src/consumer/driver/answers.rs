@@ -28,6 +28,10 @@ const SESSION_LOST: [ErrorCode; 3] = [
     ErrorCode::FETCH_SESSION_TOPIC_ID_ERROR,
 ];
 
+/// A broker that has nothing is asked again after this long at the earliest, also where
+/// `fetch.min.bytes` or `fetch.max.wait.ms` is 0.
+const LEAST_WAIT: Duration = Duration::from_millis(10);
+
 impl Driver {
     pub(super) fn handle_event(&mut self, event: Event) {
         match event {
@@ -54,14 +58,18 @@ impl Driver {
 
     /// A broker that asks for a pause gets it (KIP-219, rule 10). One that answers at once with nothing,
     /// although it was asked to wait for records, gets a short one: the next fetch would be answered
-    /// as fast.
+    /// as fast. So does one that was asked not to wait, or a partition without records would take a whole
+    /// core.
     fn heed_throttle(&mut self, fetch: &Fetch, asked: Instant, response: &FetchResponse) {
         let now = Instant::now();
         let throttle = u64::try_from(response.throttle_time_ms).unwrap_or(0);
         let mut pause = Duration::from_millis(throttle);
-        let is_early = now.duration_since(asked) < self.settings.max_wait / 2;
-        if is_early && self.settings.min_bytes > 0 && is_empty(response) {
-            pause = pause.max(self.client.retry_backoff().first);
+        let waited = now.duration_since(asked);
+        if is_empty(response) {
+            if self.settings.min_bytes > 0 && waited < self.settings.max_wait / 2 {
+                pause = pause.max(self.client.retry_backoff().first);
+            }
+            pause = pause.max(LEAST_WAIT.saturating_sub(waited));
         }
         if !pause.is_zero() {
             let until = (now + pause).into_std();
@@ -81,6 +89,7 @@ impl Driver {
 
     /// A fetch that failed as a whole. It is made again; what no repetition mends is told.
     fn lost(&mut self, fetch: &Fetch, error: &Error) {
+        let error = &error.clone().at_broker(fetch.broker);
         tracing::debug!(broker = fetch.broker, %error, "a fetch failed");
         let now = Instant::now().into_std();
         // What no repetition mends concerns all that the session asks for.

@@ -10,7 +10,10 @@ mod topics;
 
 use std::{collections::HashSet, sync::Arc};
 
-use ottla_core::fetcher::{self, Fetch, Fetcher, Lookup, Problem};
+use ottla_core::{
+    cluster::Topology,
+    fetcher::{self, Fetch, Fetcher, Lookup, Problem},
+};
 use ottla_protocol::messages::FetchResponse;
 use tokio::{
     sync::{mpsc, watch},
@@ -53,7 +56,10 @@ pub(super) struct Driver {
     budget: Arc<Budget>,
     /// Bounded by the budget: nothing is fetched while that has no room.
     raw: mpsc::UnboundedSender<Raw>,
-    topology: watch::Receiver<Snapshot>,
+    /// What is known of the cluster, as far as it was taken in: nothing is fetched by newer knowledge than
+    /// recreated topics were noticed by (rule 17).
+    topology: Arc<Topology>,
+    snapshots: watch::Receiver<Snapshot>,
 }
 
 impl Driver {
@@ -74,7 +80,8 @@ impl Driver {
             events: JoinSet::new(),
             by_name: HashSet::new(),
             purpose: Use::Fetch(client.brokers().next_consumer()),
-            topology: client.metadata().watch(),
+            topology: client.topology(),
+            snapshots: client.metadata().watch(),
             client,
             settings,
             budget,
@@ -90,6 +97,9 @@ impl Driver {
             while let Ok(command) = commands.try_recv() {
                 self.handle(command);
             }
+            if self.snapshots.has_changed().unwrap_or(false) {
+                self.take_topology();
+            }
             self.drive();
             // Without room nothing is asked, and so nothing is due.
             let timeout = self.machine.poll_timeout().filter(|_| budget.has_room());
@@ -104,7 +114,7 @@ impl Driver {
                     Err(error) => tracing::error!(%error, "a fetch ended in a panic"),
                 },
                 () = budget.room.notified() => {}
-                Ok(()) = self.topology.changed() => self.take_topology(),
+                Ok(()) = self.snapshots.changed() => self.take_topology(),
                 () = sleep_until(timeout.map_or_else(Instant::now, Instant::from_std)), if timeout.is_some() => {}
             }
         }
@@ -126,9 +136,8 @@ impl Driver {
                     .handle_assigned(topic, partition, start, number);
                 tracing::info!(topic = %key.0, partition, ?start, "reading a partition");
                 let assigned = Assigned { slot, incarnation };
-                let topology = self.client.topology();
                 self.topics
-                    .add(key, assigned, &topology, self.client.metadata());
+                    .add(key, assigned, &self.topology, self.client.metadata());
             }
             Command::Unassign(key) => {
                 if let Some(assigned) = self.topics.remove(&key) {
@@ -168,8 +177,8 @@ impl Driver {
 
     /// Takes a newer topology in: topics that are gone or were created again, and leaders that moved.
     fn take_topology(&mut self) {
-        let topology = self.topology.borrow_and_update().topology.clone();
-        let changes = self.topics.update(&topology);
+        self.topology = self.snapshots.borrow_and_update().topology.clone();
+        let changes = self.topics.update(&self.topology);
         for slot in changes.recreated {
             self.machine.handle_recreated(slot);
         }
@@ -191,7 +200,7 @@ impl Driver {
     fn drive(&mut self) {
         let now = Instant::now().into_std();
         if self.budget.has_room() {
-            let topology = self.client.topology();
+            let topology = self.topology.clone();
             while let Some(lookups) = self.machine.poll_lookups(now, &*topology) {
                 self.look_up(lookups);
             }
