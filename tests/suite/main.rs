@@ -10,6 +10,7 @@ mod hostile;
 mod interop;
 mod links;
 mod metadata;
+mod outages;
 mod pipelining;
 mod positions;
 mod producing;

@@ -8,7 +8,10 @@ use std::sync::{
 
 use ottla_core::cluster::Topic;
 use ottla_protocol::records::{BatchBuilder, NewRecord};
-use tokio::{sync::Notify, time};
+use tokio::{
+    sync::{Notify, watch},
+    time,
+};
 
 use super::{
     load::Standing,
@@ -33,6 +36,8 @@ pub(super) struct Accumulator {
     /// Partitions that have something new for the sender.
     changed_queues: Mutex<Vec<Arc<Queue>>>,
     pub(super) wake: Notify,
+    /// Tells callers that wait for a topic that the producer is closed.
+    closed: watch::Sender<bool>,
 }
 
 /// Held by the function that creates topics, resizes them, or closes them.
@@ -63,6 +68,7 @@ impl Accumulator {
             changed: AtomicBool::new(false),
             changed_queues,
             wake: Notify::new(),
+            closed: watch::Sender::new(false),
         }
     }
 
@@ -276,12 +282,26 @@ impl Accumulator {
         )
     }
 
+    /// A caller that does not wait found no room: batches are not to linger until there is some.
+    #[cold]
+    pub(super) fn refuse(&self) {
+        self.memory.refuse();
+        self.wake.notify_one();
+    }
+
     /// No record is taken any more; what is open can still be taken out.
     pub(super) fn close(&self) {
         self.changing().closed = true;
         for queue in self.queues() {
             queue.lock().closed = true;
         }
+        self.closed.send_replace(true);
+    }
+
+    /// Waits until the producer is closed.
+    pub(super) async fn wait_until_closed(&self) {
+        // The sender of this channel lives as long as this.
+        let _: Result<_, _> = self.closed.subscribe().wait_for(|closed| *closed).await;
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError,
-    atomic::{AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use ottla_protocol::records::SealedBatch;
@@ -27,6 +27,8 @@ pub(super) struct Memory {
     spare: usize,
     /// Senders that wait for pages.
     waiting: AtomicUsize,
+    /// A caller that does not wait found no room, and none has found any since.
+    refused: AtomicBool,
     free: Mutex<Free>,
 }
 
@@ -49,6 +51,7 @@ impl Memory {
             batch: batch as u32,
             spare: (packers * batch * PAGE).min(MAX_SPARE),
             waiting: AtomicUsize::new(0),
+            refused: AtomicBool::new(false),
             free: Mutex::default(),
         }
     }
@@ -65,10 +68,19 @@ impl Memory {
 
     /// Takes pages if they are free.
     pub(super) fn try_take(&self, pages: u32) -> bool {
-        self.pages
-            .try_acquire_many(pages)
-            .map(|p| p.forget())
-            .is_ok()
+        let Ok(taken) = self.pages.try_acquire_many(pages) else {
+            return false;
+        };
+        taken.forget();
+        if self.refused.load(Ordering::Relaxed) {
+            self.refused.store(false, Ordering::Relaxed);
+        }
+        true
+    }
+
+    /// A caller found no room, and does not wait for it.
+    pub(super) fn refuse(&self) {
+        self.refused.store(true, Ordering::Relaxed);
     }
 
     /// Waits for pages, in turn.
@@ -80,9 +92,9 @@ impl Memory {
         }
     }
 
-    /// Whether a caller waits for memory: then no batch should linger.
+    /// Whether a caller waits for memory, or was refused it: then no batch should linger.
     pub(super) fn is_short(&self) -> bool {
-        self.waiting.load(Ordering::Relaxed) > 0
+        self.waiting.load(Ordering::Relaxed) > 0 || self.refused.load(Ordering::Relaxed)
     }
 
     pub(super) fn give_back(&self, pages: u32) {

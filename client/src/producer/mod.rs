@@ -251,7 +251,10 @@ impl Producer {
             Hindered::NeedsPartition(partitions) => {
                 Error::new(ErrorKind::NoSuchPartition { partitions }, sending(&record))
             }
-            Hindered::NeedsPages(..) => Error::new(ErrorKind::BufferFull, sending(&record)),
+            Hindered::NeedsPages(..) => {
+                self.shared.accumulator.refuse();
+                Error::new(ErrorKind::BufferFull, sending(&record))
+            }
             Hindered::Failed(error) => error,
         })
     }
@@ -347,7 +350,10 @@ impl Producer {
                 doing: sending(record),
             };
             let until = deadline.min(Instant::now() + unknown_topic_timeout);
-            let topic = self.shared.client.find(search, until).await?;
+            let topic = tokio::select! {
+                found = self.shared.client.find(search, until) => found?,
+                () = self.shared.accumulator.wait_until_closed() => return Err(closed(record)),
+            };
             self.shared.accumulator.add_topic(&topic);
             hindered = match self.append(record, new) {
                 Ok(delivery) => return Ok(delivery),

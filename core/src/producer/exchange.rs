@@ -29,15 +29,19 @@ pub struct Settings {
 pub enum Missing {
     /// The partition has no leader now.
     Leader,
-    /// The cluster has no such topic or partition.
+    /// A broker says that the cluster has no such topic or partition.
     Topic,
+    /// Nothing is known of the topic, and no broker has said that it does not exist.
+    Knowledge,
 }
 
 impl Missing {
-    pub(super) const fn error(self) -> ErrorCode {
+    /// What a broker said, if one did: only that counts as an unknown topic (rule 39).
+    pub(super) const fn error(self) -> Option<ErrorCode> {
         match self {
-            Self::Leader => ErrorCode::LEADER_NOT_AVAILABLE,
-            Self::Topic => ErrorCode::UNKNOWN_TOPIC_OR_PARTITION,
+            Self::Leader => Some(ErrorCode::LEADER_NOT_AVAILABLE),
+            Self::Topic => Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION),
+            Self::Knowledge => None,
         }
     }
 }

@@ -234,9 +234,11 @@ impl Sender {
 
     fn take_topology(&mut self) {
         self.topology = self.snapshots.borrow_and_update().topology.clone();
-        let changes = self
-            .topics
-            .update(&self.topology, self.client.metadata_max_idle());
+        let (machine, packing) = (&self.machine, &self.packing);
+        let max_idle = self.client.metadata_max_idle();
+        let changes = self.topics.update(&self.topology, max_idle, |slot| {
+            is_idle(machine, packing, slot)
+        });
         for topic in changes.recreated {
             tracing::warn!(%topic, "the topic was deleted and created again");
             self.machine.handle_topic_recreated(&topic);
@@ -431,7 +433,12 @@ fn topic_id(topology: &Topology, topic: &str) -> Uuid {
 }
 
 fn leader(topology: &Topology, topic: &str, partition: i32) -> Result<i32, Missing> {
-    let known = topology.topic(topic).and_then(|t| t.partition(partition));
+    let known = topology.topic(topic);
+    if known.is_none() && !topology.errors.contains_key(topic) {
+        // It was not asked for, or its answer is on its way: that says nothing about the topic.
+        return Err(Missing::Knowledge);
+    }
+    let known = known.and_then(|t| t.partition(partition));
     known.ok_or(Missing::Topic)?;
     // A topic that the last answer lacked is kept for a while, and not because the cluster knows it.
     let missing = match topology.errors.get(topic) {

@@ -82,15 +82,24 @@ impl KnownTopics {
         }
     }
 
-    /// Takes a newer topology in, and ends the leases of topics that had no batch for `max_idle`.
-    pub(super) fn update(&mut self, topology: &Topology, max_idle: Duration) -> Changes {
+    /// Takes a newer topology in, and ends the leases of topics that had no batch for `max_idle`. A topic
+    /// whose batches still wait is in use: forgotten, it would seem not to exist.
+    pub(super) fn update(
+        &mut self,
+        topology: &Topology,
+        max_idle: Duration,
+        is_idle: impl Fn(Slot) -> bool,
+    ) -> Changes {
         let mut changes = Changes::default();
         let now = Instant::now();
         for (name, known) in &mut self.topics {
-            known.lease.take_if(|_| known.used + max_idle <= now);
+            if known.used + max_idle <= now && !known.slots.iter().flatten().all(|s| is_idle(*s)) {
+                known.used = now;
+            }
+            let is_unused = known.used + max_idle <= now;
             let is_there = topology.topic(name).is_some() && !topology.errors.contains_key(name);
-            let is_over = is_there || known.used + max_idle <= now;
-            known.awaited.take_if(|_| is_over);
+            known.lease.take_if(|_| is_unused);
+            known.awaited.take_if(|_| is_there || is_unused);
             known.update(name, topology.topic(name), &mut changes);
         }
         changes

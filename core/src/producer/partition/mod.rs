@@ -210,8 +210,9 @@ impl<B> Partition<B> {
     // ---- waiting ----
 
     pub(super) fn wait_for_leader(&mut self, now: Instant, missing: Missing, backoff: &Backoff) {
-        self.retry
-            .record_error(now, Failure::Broker(missing.error()));
+        if let Some(code) = missing.error() {
+            self.retry.record_error(now, Failure::Broker(code));
+        }
         self.retry.back_off(now, backoff);
     }
 

@@ -319,7 +319,11 @@ fn a_refusal_from_before_the_append_is_definite_whatever_its_offset_says() {
 
 #[test]
 fn an_unknown_topic_is_given_up_and_one_without_a_leader_is_not() {
-    for (missing, given_up) in [(Missing::Topic, true), (Missing::Leader, false)] {
+    for (missing, given_up) in [
+        (Missing::Topic, true),
+        (Missing::Leader, false),
+        (Missing::Knowledge, false),
+    ] {
         let mut s = Script::with_id();
         s.batch(P, 'a', 1);
         let end = s.now + 31 * SECOND;
