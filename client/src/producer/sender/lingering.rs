@@ -182,7 +182,9 @@ impl Lingering {
         self.examine.clear();
         self.blocked.clear();
         self.perhaps_idle.clear();
-        self.open.drain().map(|(_, open)| open.queue).collect()
+        // Its memory goes too: draining it would cost every later flush what the largest one cost.
+        let open = std::mem::take(&mut self.open);
+        open.into_values().map(|open| open.queue).collect()
     }
 
     /// When the next batch has lingered enough, or is out of time.
