@@ -10,7 +10,7 @@ use std::{
 
 use ottla::{
     Client, Consumer, Producer, Record, Start,
-    protocol::messages::{ApiKey, ApiVersionsRequest, CreateTopicsRequest},
+    protocol::messages::{ApiKey, ApiVersionsRequest, CreateTopicsRequest, MetadataResponse},
 };
 use ottla_broker::{Action, Cluster};
 use ottla_tests::{Target, create};
@@ -99,6 +99,57 @@ async fn an_idle_connection_is_closed_and_made_again_when_it_is_needed() {
     }
     sleep(Duration::from_secs(61)).await;
     assert_eq!(ask().await, first + 1);
+}
+
+/// Over a second connection, the records behind would overtake those that wait for an answer.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_metadata_leaves_out_for_a_while_keeps_its_connection() {
+    let builder = Cluster::builder().brokers(3).in_memory();
+    let builder = builder.set("default.replication.factor", "1");
+    let cluster = builder.start().await.expect("it starts");
+    let first = cluster.bootstrap().split(',').next().map(str::to_owned);
+    let connects = cluster.clone();
+    let client = Client::builder(first.expect("it has one"))
+        .set("metadata.max.age.ms", "1000")
+        .connect_with(move |host: &str, port| connects.connect(host, port));
+    let client = client.connect().await.expect("it is there");
+    create(&client, "t", 3, &[]).await;
+    client.topic("t").await.expect("it is known");
+    // The address of the first broker is a bootstrap server's, and stays.
+    let mut partitions = (0..3).map(|n| (n, cluster.leader("t", n).map(|(id, _)| id)));
+    let other = partitions.find(|(_, leader)| *leader != Some(1));
+    let (partition, leader) = other.expect("another broker leads one");
+    let producer = Producer::builder(&client).set("enable.idempotence", "false");
+    let producer = producer.build().expect("it builds");
+    let record = Record::to("t").partition(partition);
+    let first = producer.send(record.value("0")).await;
+    first.expect("there is room").await.expect("it is written");
+    let left_out = Arc::new(AtomicU32::new(0));
+    let (times, slow) = (left_out.clone(), AtomicU32::new(1));
+    cluster.control(move |request| match request.api_key {
+        ApiKey::Produce if slow.swap(0, Ordering::Relaxed) == 1 => {
+            Action::Delay(Duration::from_secs(10))
+        }
+        ApiKey::Metadata if times.fetch_add(1, Ordering::Relaxed) < 3 => {
+            Action::alter(move |answer: &mut MetadataResponse| {
+                answer.brokers.retain(|b| Some(b.node_id) != leader);
+            })
+        }
+        _ => Action::Pass,
+    });
+    let slow = producer
+        .send(record.value("1"))
+        .await
+        .expect("there is room");
+    sleep(Duration::from_secs(6)).await;
+    assert!(left_out.load(Ordering::Relaxed) > 3, "it is there again");
+    let next = producer
+        .send(record.value("2"))
+        .await
+        .expect("there is room");
+    let (slow, next) = (slow.await, next.await);
+    assert_eq!(slow.expect("it is written").offset, 1);
+    assert_eq!(next.expect("it is written").offset, 2);
 }
 
 /// A long poll is no idleness: its connection stays.

@@ -83,10 +83,12 @@ impl Brokers {
         self.consumers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Drops the links to addresses that are no broker's any more.
+    /// Drops the links to addresses that are no broker's any more. One whose answers are awaited stays: the
+    /// broker may be back in the next metadata, and what is then sent over another connection could overtake
+    /// what is on this one.
     fn retain(&self, known: impl Fn(&Address) -> bool) {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.retain(|(address, _), _| known(address));
+        links.retain(|(address, _), link| known(address) || Arc::strong_count(link) > 1);
         drop(links);
         self.foreign_addresses().retain(|address, _| known(address));
     }
