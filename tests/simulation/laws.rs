@@ -20,6 +20,7 @@ pub(crate) fn broken(family: Family, history: &History) -> Vec<String> {
     if family != Family::AtLeastOnce {
         broken.extend(disorder(history, &places));
     }
+    broken.extend(unknown(history));
     broken.extend(unexplained(history));
     broken.extend(misread(history));
     broken.extend(strayed(history));
@@ -100,6 +101,19 @@ fn disorder(history: &History, places: &Places<'_>) -> Vec<String> {
         }
     }
     disorder
+}
+
+/// No storm lasts as long as a topic may be unknown, so no record is given up for that.
+fn unknown(history: &History) -> Vec<String> {
+    let given_up = history.sent.iter().filter(|sent| match &sent.fate {
+        Fate::Failed {
+            timed_out, error, ..
+        } => !timed_out && error.contains("UNKNOWN_TOPIC"),
+        _ => false,
+    });
+    given_up
+        .map(|sent| format!("given up, {}: {:?}", name(&sent.value), sent.fate))
+        .collect()
 }
 
 /// Records that nobody sent.

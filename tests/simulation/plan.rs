@@ -36,6 +36,8 @@ pub(crate) struct Plan {
     pub(crate) producers: Vec<Sending>,
     pub(crate) request_timeout: Duration,
     pub(crate) metadata_max_age: Duration,
+    /// Topics are forgotten in the middle of a run, and known again.
+    pub(crate) metadata_max_idle: Duration,
     pub(crate) reading: Reading,
     pub(crate) weather: Weather,
 }
@@ -119,6 +121,7 @@ impl Plan {
             metadata_max_age: ms(draw, 1000, 60_000),
             reading: Reading::new(draw),
             weather: Weather::new(family, draw),
+            metadata_max_idle: ms(draw, 200, 40_000),
         };
         let plan = plan.with_delays();
         if family == Family::Answered {

@@ -80,7 +80,6 @@ pub(crate) enum Fate {
     Failed {
         possibly_written: bool,
         timed_out: bool,
-        #[expect(dead_code, reason = "for whoever reads a failure")]
         error: String,
     },
     /// Nothing was ever said.
@@ -181,6 +180,8 @@ async fn connect(plan: &Plan, cluster: &Cluster, faults: &Arc<Faults>) -> Client
         .connect_with(Wiring { cluster, faults });
     let age = plan.metadata_max_age.as_millis().to_string();
     builder = builder.set("metadata.max.age.ms", &age);
+    let idle = plan.metadata_max_idle.as_millis().to_string();
+    builder = builder.set("metadata.max.idle.ms", &idle);
     builder.connect().await.expect("nothing goes wrong yet")
 }
 
