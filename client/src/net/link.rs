@@ -79,10 +79,10 @@ impl Link {
         timeout: Duration,
     ) -> Result<R::Response> {
         let answer = self.answer(request, cap, timeout).await;
-        if only_reads(R::KEY) {
-            return answer.map_err(Error::of_reading);
-        }
-        answer
+        answer.map_err(|error| match only_reads(R::KEY) {
+            true => error.of_reading(),
+            false => error,
+        })
     }
 
     async fn answer<R: Request + Sync>(

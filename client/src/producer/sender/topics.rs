@@ -93,7 +93,8 @@ impl KnownTopics {
         let mut changes = Changes::default();
         let now = Instant::now();
         for (name, known) in &mut self.topics {
-            if known.used + max_idle <= now && !known.slots.iter().flatten().all(|s| is_idle(*s)) {
+            let is_leased = known.lease.is_some() || known.awaited.is_some();
+            if is_leased && known.used + max_idle <= now && known.has_batches(&is_idle) {
                 known.used = now;
             }
             let is_unused = known.used + max_idle <= now;
@@ -116,6 +117,10 @@ impl Known {
             awaited: None,
             used: Instant::now(),
         }
+    }
+
+    fn has_batches(&self, is_idle: impl Fn(Slot) -> bool) -> bool {
+        self.slots.iter().flatten().any(|slot| !is_idle(*slot))
     }
 
     fn update(&mut self, name: &Arc<str>, newer: Option<&Arc<Topic>>, changes: &mut Changes) {
