@@ -9,12 +9,12 @@ use std::{
 };
 
 use ottla::{
-    Consumer, CoordinatorType, ErrorKind, Producer, Record, Start,
+    Client, Consumer, CoordinatorType, ErrorKind, Producer, Record, Start,
     protocol::{
         ErrorCode,
         messages::{
-            ApiKey, ListOffsetsPartition, ListOffsetsRequest, ListOffsetsTopic, OffsetFetchRequest,
-            OffsetFetchRequestGroup,
+            ApiKey, InitProducerIdRequest, ListOffsetsPartition, ListOffsetsRequest,
+            ListOffsetsTopic, OffsetFetchRequest, OffsetFetchRequestGroup,
         },
     },
 };
@@ -207,6 +207,38 @@ async fn a_caller_that_waits_for_a_topic_is_told_when_the_producer_is_closed() {
     closed.expect("it had no records");
     assert!(sent.expect_err("it is closed").is_fatal());
     assert!(began.elapsed() < s(1), "{:?}", began.elapsed());
+}
+
+/// Each of the calls that wait for one connection has its own time.
+#[tokio::test(start_paused = true)]
+async fn a_call_without_time_left_ends_no_attempt_to_connect_that_others_wait_for() {
+    let (cluster, _target) = stage(1).await;
+    let (connects, made) = (cluster.clone(), Arc::new(AtomicU32::new(0)));
+    let count = made.clone();
+    let builder = Client::builder(cluster.bootstrap()).api_timeout(s(2));
+    let client = builder.connect_with(move |host: &str, port| {
+        let is_first = count.fetch_add(1, Ordering::Relaxed) == 0;
+        let (connects, host) = (connects.clone(), host.to_owned());
+        async move {
+            if !is_first {
+                sleep(Duration::from_millis(2500)).await;
+            }
+            connects.connect(&host, port).await
+        }
+    });
+    let client = client.connect().await.expect("it connects");
+    let ask = async |after: u64| {
+        sleep(Duration::from_millis(after)).await;
+        let began = Instant::now();
+        let answer = client.request(InitProducerIdRequest::default()).await;
+        (answer, began.elapsed())
+    };
+    let ((first, took), (second, _)) = tokio::join!(ask(0), ask(1000));
+    let error = first.expect_err("there is no connection in time");
+    assert!(error.to_string().contains("connecting to"), "{error}");
+    assert!(took <= s(2), "{took:?}");
+    second.expect("the connection is there after 2.5 of its 3 seconds");
+    assert_eq!(made.load(Ordering::Relaxed), 2);
 }
 
 fn offsets_of_a_group() -> OffsetFetchRequest {

@@ -3,7 +3,11 @@
 //! It connects when there is a call and no connection, sets the connection up, serves it until it ends
 //! or was idle for `connections.max.idle.ms`, and waits before it connects again after a failure.
 
-use std::{future::poll_fn, time::Duration};
+use std::{
+    future::{Future, poll_fn},
+    pin::pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
 use ottla_core::{
@@ -69,6 +73,36 @@ struct Reconnect {
     failure: Option<Error>,
 }
 
+/// Calls that wait for a connection, in the order they came.
+struct Waiting(Vec<Call>);
+
+impl Waiting {
+    /// Takes in calls while something goes on. Each has its own time: one that has little left neither
+    /// ends an attempt to connect that others wait for, nor do they wait longer than they may.
+    async fn during<T>(
+        &mut self,
+        what: impl Future<Output = T>,
+        queue: &mut mpsc::Receiver<Call>,
+        overdue: impl Fn() -> Error,
+    ) -> T {
+        let mut what = pin!(what);
+        loop {
+            let next = self.0.iter().map(|call| call.deadline).min();
+            tokio::select! {
+                biased;
+                done = &mut what => return done,
+                Some(call) = queue.recv(), if self.0.len() < MAX_IN_FLIGHT => self.0.push(call),
+                () = sleep_until(next.unwrap_or_else(Instant::now)), if next.is_some() => {
+                    let now = Instant::now();
+                    for call in self.0.extract_if(.., |call| call.deadline <= now) {
+                        call.fail(overdue());
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Task {
     pub(super) async fn run(self, mut queue: mpsc::Receiver<Call>) {
         let mut reconnect = Reconnect {
@@ -77,22 +111,29 @@ impl Task {
             failure: None,
         };
         while let Some(call) = queue.recv().await {
-            sleep_until(reconnect.not_before.min(call.deadline)).await;
-            if call.deadline <= Instant::now() {
-                call.fail(self.still_waiting(&reconnect));
+            let mut waiting = Waiting(vec![call]);
+            let pause = sleep_until(reconnect.not_before);
+            let still = || self.still_waiting(&reconnect);
+            waiting.during(pause, &mut queue, still).await;
+            if waiting.0.is_empty() {
                 continue;
             }
-            match self.open(call.deadline).await {
+            let started = Instant::now();
+            let late = || self.late(started, Instant::now());
+            let opened = waiting.during(self.open(started), &mut queue, late).await;
+            match opened {
                 Ok(open) => {
                     reconnect.attempts.reset();
                     reconnect.failure = None;
-                    self.serve(open, call, &mut queue).await;
+                    self.serve(open, waiting, &mut queue).await;
                 }
                 Err(error) => {
                     let pause = reconnect.attempts.delay(&self.dialer.backoff);
                     tracing::debug!(broker = %self.address, purpose = ?self.purpose, %error, ?pause, "cannot connect");
                     reconnect.not_before = Instant::now() + pause;
-                    call.fail(error.clone());
+                    for call in waiting.0 {
+                        call.fail(error.clone());
+                    }
                     while let Ok(call) = queue.try_recv() {
                         call.fail(error.clone());
                     }
@@ -113,11 +154,19 @@ impl Task {
         })
     }
 
+    /// The error of a call whose time is up before there is a connection.
+    fn late(&self, started: Instant, deadline: Instant) -> Error {
+        let after = (deadline - started).as_millis();
+        let late = format!("no answer within {after} ms");
+        let late = std::io::Error::new(std::io::ErrorKind::TimedOut, late);
+        let doing = format!("connecting to {}", self.address);
+        Error::new(ErrorKind::Connect(late.into()), doing)
+    }
+
     /// Connects and sets the connection up. An old broker may close the connection instead of
     /// answering, which takes another; the next time it is asked as if nothing were known (rule 2).
-    async fn open(&self, deadline: Instant) -> Result<Open> {
-        let deadline = deadline.min(Instant::now() + self.dialer.setup_timeout);
-        let started = Instant::now();
+    async fn open(&self, started: Instant) -> Result<Open> {
+        let deadline = started + self.dialer.setup_timeout;
         let client_id = self.dialer.client_id.as_deref();
         // An answer for metadata says which cluster it comes from, and errors then name both clusters.
         let checks = self.dialer.checks_cluster && self.purpose != Use::Metadata;
@@ -154,12 +203,7 @@ impl Task {
         match timeout_at(deadline, self.dialer.connect.connect(host, *port)).await {
             Ok(Ok(io)) => Ok(io),
             Ok(Err(e)) => Err(Error::new(ErrorKind::Connect(e.into()), doing())),
-            Err(_) => {
-                let after = (deadline - started).as_millis();
-                let late = format!("no answer within {after} ms");
-                let late = std::io::Error::new(std::io::ErrorKind::TimedOut, late);
-                Err(Error::new(ErrorKind::Connect(late.into()), doing()))
-            }
+            Err(_) => Err(self.late(started, deadline)),
         }
     }
 
@@ -203,8 +247,10 @@ impl Task {
     }
 
     /// Carries calls until the connection ends, and then fails what is outstanding.
-    async fn serve(&self, mut open: Open, first: Call, queue: &mut mpsc::Receiver<Call>) {
-        self.accept(&mut open, first);
+    async fn serve(&self, mut open: Open, first: Waiting, queue: &mut mpsc::Receiver<Call>) {
+        for call in first.0 {
+            self.accept(&mut open, call);
+        }
         let why = loop {
             // What is idle has no request to time out, and what is not is not closed as idle.
             let timeout = open.machine.poll_timeout().map(Instant::from_std);
