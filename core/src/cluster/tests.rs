@@ -430,3 +430,18 @@ fn hints_that_come_together_copy_the_topology_once() {
     assert_eq!(shown.leader("t", 0).map(|(_, epoch)| epoch), Some(7));
     assert_eq!(c.topology().leader("t", 0), Some((1, 9)));
 }
+
+#[test]
+fn a_leader_is_known_only_with_its_address() {
+    use crate::fetcher::Leaders;
+
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    take(&mut c, now, &answer(vec![topic(1, 2, 7)]));
+    let leader = |c: &Cluster| Leaders::leader(&**c.topology(), &"t".into(), 0);
+    assert_eq!(leader(&c), Some((2, 7)));
+    take(&mut c, now, &answer(vec![topic(1, 3, 8)]));
+    assert_eq!(leader(&c), None, "there is no broker 3");
+    let knows = |id| Leaders::knows(&**c.topology(), id);
+    assert!(knows(2) && !knows(3));
+}

@@ -207,3 +207,38 @@ pub struct Settings {
     /// `metadata.max.age.ms`, as in the Java client.
     pub replica_lease: Duration,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_start_that_no_log_has_is_refused_with_its_number() {
+        assert_eq!(Start::Offset(-1).check(), Err(InvalidStart::Offset(-1)));
+        let early = Start::Timestamp(-2).check();
+        assert_eq!(early, Err(InvalidStart::Timestamp(-2)));
+        for start in [
+            Start::Offset(0),
+            Start::Timestamp(0),
+            Start::Earliest,
+            Start::Latest,
+            Start::BeforeEnd(0),
+        ] {
+            assert_eq!(start.check(), Ok(()), "{start:?}");
+        }
+        let text = InvalidStart::Timestamp(-2).to_string();
+        assert!(
+            text.contains("-2") && text.contains("Start::Earliest"),
+            "{text}"
+        );
+        let text = InvalidStart::Offset(-7).to_string();
+        assert!(text.contains("-7"), "{text}");
+    }
+
+    #[test]
+    fn only_an_offset_needs_no_look_up() {
+        assert_eq!(Start::Offset(7).offset(), Some(7));
+        assert_eq!(Start::Timestamp(7).offset(), None);
+        assert_eq!(Start::Latest.offset(), None);
+    }
+}

@@ -450,3 +450,40 @@ fn an_idle_partition_leaves_its_replica_when_the_lease_ends() {
         "the replica has nothing else"
     );
 }
+
+#[test]
+fn a_partition_that_waits_for_its_old_leader_goes_to_the_new_one() {
+    let now = Instant::now();
+    let (mut f, first) = one(Reset::None, Start::Offset(5));
+    let fetch = f.poll_fetch(now, &Known(&[1])).expect("ready");
+    assert_eq!(fetch.broker, 1);
+    let second = f.handle_assigned("t".into(), 1, Start::Offset(0), 1);
+    assert_eq!(f.poll_fetch(now, &Known(&[1])), None, "one is in flight");
+    assert_eq!(f.poll_fetch(now, &Known(&[2])), None, "it waits there");
+    f.handle_leader_changed(second);
+    let fetch = f.poll_fetch(now, &Known(&[2])).expect("it is free");
+    assert_eq!((fetch.broker, named(&fetch)), (2, vec![(1, 0)]));
+    assert_ne!(first, second);
+}
+
+#[test]
+fn a_partition_whose_leader_is_unreachable_asks_for_metadata() {
+    let (mut f, slot) = one(Reset::None, Start::Offset(5));
+    assert_eq!(f.poll_stale(), None);
+    f.handle_moved(slot);
+    assert_eq!(f.poll_stale().as_deref(), Some("t"));
+}
+
+#[test]
+fn what_is_paused_or_unassigned_is_not_fetched() {
+    let now = Instant::now();
+    let (mut f, slot) = one(Reset::None, Start::Offset(5));
+    f.handle_paused(slot, true);
+    assert_eq!(poll(&mut f, now), None);
+    f.handle_paused(slot, false);
+    let fetch = poll(&mut f, now).expect("it is resumed");
+    assert!(answer(&mut f, now, &fetch, Fetched::UpTo(9)));
+    f.handle_unassigned(slot);
+    assert_eq!(poll(&mut f, now), None);
+    assert_eq!((f.poll_timeout(), f.poll_problem()), (None, None));
+}
