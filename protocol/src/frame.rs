@@ -135,7 +135,7 @@ pub fn request<R: Request>(
     Frame::seal(w)
 }
 
-/// A response frame, for whoever plays the broker.
+/// A response frame, for brokers of tests and for proxies.
 ///
 /// # Errors
 /// As [`request`].

@@ -44,7 +44,7 @@ pub(crate) enum Fault {
     Refuse,
     /// A batch is refused for good.
     RefuseForGood,
-    /// The connection ends, and the batch arrives all the same, perhaps after the next attempt.
+    /// The connection ends, and the batch still arrives, perhaps after the next attempt.
     Ghost,
     /// A batch is written, but the followers are slow, and so the answer is an error.
     Unreplicated,

@@ -116,13 +116,13 @@ fn unknown(history: &History) -> Vec<String> {
         .collect()
 }
 
-/// Records that nobody sent.
+/// Records in the logs that no producer sent.
 fn unexplained(history: &History) -> Vec<String> {
     let sent: HashMap<_, _> = history.sent.iter().map(|s| (&s.value, ())).collect();
     let stored = history.logs.iter().flatten();
     let unknown = stored.filter(|s| !sent.contains_key(&s.value));
     unknown
-        .map(|s| format!("nobody sent {}", name(&s.value)))
+        .map(|s| format!("no producer sent {}", name(&s.value)))
         .collect()
 }
 
@@ -151,7 +151,7 @@ fn misread(history: &History) -> Vec<String> {
     misread
 }
 
-/// Wherever the wandering consumer reads, it sees what stands there.
+/// At each offset the wandering consumer reads the record that stands there.
 fn strayed(history: &History) -> Vec<String> {
     let stands = |partition: i32, offset: i64| {
         let log = history.logs.get(partition as usize)?;

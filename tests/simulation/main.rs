@@ -56,17 +56,17 @@ fn idempotent_producers_write_once_and_in_order() {
 }
 
 #[test]
-fn producers_that_are_told_everything_make_no_mistakes() {
+fn producers_whose_every_request_is_answered_write_once_and_in_order() {
     storms(Family::Answered);
 }
 
 #[test]
-fn what_forgetful_brokers_acknowledge_is_not_lost() {
+fn records_that_forgetful_brokers_acknowledge_are_not_lost() {
     storms(Family::Forgetful);
 }
 
 #[test]
-fn what_is_acknowledged_without_idempotence_is_not_lost() {
+fn records_that_are_acknowledged_without_idempotence_are_not_lost() {
     storms(Family::AtLeastOnce);
 }
 
@@ -144,7 +144,7 @@ fn play(seed: u64, family: Family) -> History {
     runtime.block_on(world::run(&plan))
 }
 
-/// Says what does not hold, and how it came about.
+/// Says which laws are broken, with the events that led to it.
 fn hold(seed: u64, family: Family, history: &History) -> Result<(), String> {
     let broken = laws::broken(family, history);
     if broken.is_empty() {
@@ -161,7 +161,7 @@ fn hold(seed: u64, family: Family, history: &History) -> Result<(), String> {
     ))
 }
 
-/// How much of what came about, to see that the weather is bad enough.
+/// How often each outcome occurred, to see that enough goes wrong.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 struct Tally {
     runs: u64,

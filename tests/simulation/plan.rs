@@ -7,7 +7,7 @@ use ottla_core::backoff::Random;
 
 use crate::faults::Fault;
 
-/// Longer than any storm: whoever has so much time writes everything.
+/// Longer than any storm: a producer that has so much time writes everything.
 pub(crate) const LONG: Duration = Duration::from_secs(120);
 
 /// What is promised, and so what may go wrong.
@@ -16,7 +16,7 @@ pub(crate) enum Family {
     /// Idempotent producers, on brokers that say nothing untrue: exactly once, in order.
     Idempotent,
     /// Idempotent producers that are told in time what became of every request, on brokers that may
-    /// know nothing of them: nobody makes a mistake that the brokers would have to find.
+    /// know nothing of them: such a producer makes no mistake that the brokers would have to find.
     Answered,
     /// Idempotent producers, on brokers that now and then forget a producer after they wrote for
     /// it. Kafka lets those send again under a new epoch, so records may come twice.
@@ -233,12 +233,12 @@ impl Weather {
         };
         match family {
             Family::Answered => weather.answered(),
-            // Such replicas would write again what they have written, and nobody could help it.
+            // Such replicas would write again what they have written, and no producer could prevent it.
             Family::Idempotent | Family::Forgetful => Self {
                 renewals: None,
                 ..weather
             },
-            // Who wants the acknowledgement of the leader alone loses what only that has.
+            // A producer with acks=1 loses what only the leader has.
             Family::AtLeastOnce => Self {
                 renewals: None,
                 stalls: None,

@@ -89,7 +89,7 @@ impl AsyncRead for Wire {
     ) -> Poll<io::Result<()>> {
         match self.state {
             State::Well => {}
-            // Whoever reads has a time limit of its own.
+            // The reader has a time limit.
             State::Deaf => return Poll::Pending,
             State::Cut => return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())),
         }

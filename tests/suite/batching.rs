@@ -34,7 +34,7 @@ async fn slow_cluster() -> (Cluster, Client) {
     (cluster, client)
 }
 
-/// Whoever sends faster than brokers take waits for memory all the time. Batches that could not be
+/// A caller that sends faster than brokers take waits for memory all the time. Batches that could not be
 /// sent yet must be filled meanwhile; once they were closed with one record in them.
 #[tokio::test(start_paused = true)]
 async fn batches_are_filled_while_brokers_are_slower_than_the_sender() {

@@ -147,7 +147,7 @@ async fn a_record_whose_fate_is_unknown_says_so() {
     let producer = builder.build().expect("the settings are fine");
     let record = Record::to(&topic).value("lost?");
     let delivery = producer.send(record).await.expect("there is room");
-    let error = patient(delivery).await.expect_err("nobody answers");
+    let error = patient(delivery).await.expect_err("no broker answers");
     assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error}");
     assert!(
         error.possibly_written() && error.to_string().contains(&topic),
@@ -205,7 +205,7 @@ async fn a_stalled_broker_holds_senders_back_and_not_memory() {
 
 /// Without acknowledgements a record is done when it is written, which takes somebody who reads.
 #[tokio::test(start_paused = true)]
-async fn records_that_nobody_takes_from_the_socket_fail_in_time_without_acks() {
+async fn records_that_the_broker_does_not_read_from_the_socket_fail_in_time_without_acks() {
     let cluster = Cluster::builder().in_memory().start().await;
     let cluster = cluster.expect("it starts");
     let (client, topic) = Target::in_memory_of(cluster.clone()).topic(1).await;

@@ -64,7 +64,7 @@ fn frame(size: i32, correlation_id: i32, rest: &[u8]) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_port_that_nobody_listens_on_refuses() {
+async fn a_port_without_a_listener_refuses() {
     let (listener, address) = listen().await;
     drop(listener);
     let error = refusal(&address).await.to_string();

@@ -162,7 +162,7 @@ async fn acks_0_and_1_deliver_too(target: Target) {
         if acks == Acks::None {
             assert!(
                 offsets.iter().all(|offset| *offset == -1),
-                "nobody said them"
+                "no broker said them"
             );
         }
         let consumer = Consumer::builder(&client).assign(topic.as_str(), 0, Start::Earliest);

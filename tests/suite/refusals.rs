@@ -406,7 +406,7 @@ async fn a_topic_may_be_unknown_for_as_long_as_is_set() {
     let producer = builder.build().expect("the settings are fine");
     let began = Instant::now();
     let delivery = send(&producer, "t", b"x").await;
-    let error = delivery.await.expect_err("nobody knows it");
+    let error = delivery.await.expect_err("no broker knows it");
     let code = Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
     assert_eq!(error.code(), code, "{error}");
     let took = began.elapsed();

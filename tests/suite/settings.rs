@@ -152,7 +152,7 @@ fn table(of: &str) -> String {
     format!("| name | default | |\n|---|---|---|\n{rows}")
 }
 
-/// `SETTINGS=write cargo test -p ottla-tests settings` writes them anew.
+/// `SETTINGS=write cargo test -p ottla-tests settings` writes them again.
 #[test]
 fn the_docs_have_the_settings_that_there_are() {
     for of in ["client", "producer", "consumer"] {

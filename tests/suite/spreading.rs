@@ -11,7 +11,7 @@ use tokio::time::sleep;
 const TOPIC: &str = "t";
 const PARTITIONS: usize = 3;
 
-/// A cluster of three; each broker has one partition, and nobody else has it.
+/// A cluster of three; each broker has one partition, of which there is no other replica.
 async fn cluster() -> Cluster {
     let builder = Cluster::builder().brokers(3).in_memory();
     let builder = builder.set("default.replication.factor", "1");

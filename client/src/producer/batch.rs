@@ -77,7 +77,7 @@ impl Held {
     }
 
     /// Its bytes under a stamp: the same ones on every retry, and a copy where it must be stamped
-    /// anew, since the old bytes may still be on their way. `None` for one that is spoilt.
+    /// again, since the old bytes may still be on their way. `None` for one that is spoilt.
     pub(super) fn bytes(&mut self, stamp: ProducerStamp) -> Option<Bytes> {
         if let Stage::Sealed(bytes, stamped) = &self.stage
             && *stamped == stamp

@@ -143,7 +143,7 @@ impl Memory {
 
     #[cfg(test)]
     pub(super) fn ready(&self) -> usize {
-        self.free.lock().expect("nobody panicked").bytes
+        self.free.lock().expect("no thread panicked").bytes
     }
 }
 

@@ -283,7 +283,9 @@ mod tests {
         let jobs: Vec<_> = std::iter::from_fn(|| packing.poll_job()).collect();
         assert_eq!(jobs.len(), cores);
         for job in jobs {
-            let ready = packing.ready(job.run()).expect("nobody gave it up");
+            let ready = packing
+                .ready(job.run())
+                .expect("the sender did not give it up");
             assert_eq!(ready.len(), 1);
         }
         assert!(packing.poll_job().is_some() && packing.poll_job().is_none());

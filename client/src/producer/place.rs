@@ -329,9 +329,9 @@ mod tests {
         assert_eq!(topic_now.all().count(), 40);
     }
 
-    /// Wherever the turn was, it goes round among those that are left.
+    /// The turn goes round among the partitions that are left, also when it was at one of the others.
     #[test]
-    fn turns_go_on_in_a_topic_made_anew_with_fewer_partitions() {
+    fn turns_go_on_in_a_topic_that_was_created_again_with_fewer_partitions() {
         let to = accumulator();
         let topic_now = to.add_topic(&topic([1; 40]));
         while send(&to, topic_now, 900, Partitioning::Random) < 3 {}
@@ -342,7 +342,7 @@ mod tests {
         assert!(seen.iter().all(|n| *n > 20), "{seen:?}");
     }
 
-    /// Whoever uses it first may have looked before it grew.
+    /// The caller that uses a topic first may have looked it up before it grew.
     #[test]
     fn older_knowledge_takes_no_partition_away() {
         let to = accumulator();

@@ -307,7 +307,7 @@ mod tests {
                 assert!(polled.is_pending());
             }
         }
-        let waiting = batch.waiting.lock().expect("nobody panicked").len();
+        let waiting = batch.waiting.lock().expect("no thread panicked").len();
         assert_eq!(waiting, 2);
     }
 

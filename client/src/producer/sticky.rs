@@ -206,7 +206,7 @@ mod tests {
         assert!(turn.give(1) && !turn.give(1), "one sender ends it");
         let next = turn.pass_on(turn.partition(), loads.iter());
         assert_eq!(turn.partition(), next);
-        assert!(!turn.give(1999) && turn.give(1), "the count begins anew");
+        assert!(!turn.give(1999) && turn.give(1), "the count begins again");
         // Who comes too late with it ends no other's turn.
         let other = (next + 1) % 3;
         assert_eq!(turn.pass_on(other, loads.iter()), next);

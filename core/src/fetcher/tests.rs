@@ -72,7 +72,7 @@ fn what_was_on_its_way_before_a_seek_is_dropped() {
     let first = poll(&mut f, now).expect("it is ready");
     f.handle_seek(slot, Start::Offset(0), 1);
     assert!(!answer(&mut f, now, &first, Fetched::UpTo(9)));
-    assert_eq!(poll(&mut f, now).expect("anew").partitions[0].offset, 0);
+    assert_eq!(poll(&mut f, now).expect("again").partitions[0].offset, 0);
 }
 
 #[test]
@@ -115,7 +115,7 @@ fn a_partition_that_an_answer_leaves_out_is_fetched_again_later() {
 }
 
 #[test]
-fn a_topic_that_was_made_anew_is_not_read_from_the_old_offset() {
+fn a_topic_that_was_created_again_is_not_read_from_the_old_offset() {
     let now = Instant::now();
     let (mut f, slot) = one(Reset::Earliest, Start::Offset(5));
     let fetch = poll(&mut f, now).expect("ready");
@@ -383,12 +383,12 @@ fn what_leaves_a_session_is_forgotten_unless_it_was_assigned_again() {
     let (mut f, [a, b, _]) = in_session(now);
     f.handle_paused(a, true);
     f.handle_unassigned(b);
-    let anew = f.handle_assigned("t".into(), 1, Start::Offset(3), 8);
+    let again = f.handle_assigned("t".into(), 1, Start::Offset(3), 8);
     let fetch = poll(&mut f, now).expect("two are left");
     assert_eq!(named(&fetch), [(1, 3)]);
     assert_eq!(fetch.forgotten, [("t".into(), 0)]);
     let wanted = f.wanted(1, &"t".into(), 1).expect("it is in the session");
-    assert_eq!(wanted.slot, anew);
+    assert_eq!(wanted.slot, again);
 }
 
 #[test]

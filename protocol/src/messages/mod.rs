@@ -116,8 +116,8 @@ apis! {
     94 UnregisterController         unregister_controller           UnregisterControllerRequest
 }
 
-/// One API as data: for whoever handles messages without knowing them, as tests, fuzz targets,
-/// proxies and tools do.
+/// One API as data, for code that handles messages without knowing them: tests, fuzz targets,
+/// proxies and tools.
 #[derive(Debug)]
 pub struct Api {
     /// Its key.

@@ -42,7 +42,7 @@ impl AbortedTransactions {
     /// transaction of its producer.
     ///
     /// # Errors
-    /// When a control batch cannot be read, so that nobody knows what ended.
+    /// When a control batch cannot be read, so that it is not known what ended.
     pub fn skips(&mut self, batch: &Batch) -> Result<bool, RecordError> {
         let header = batch.header();
         if !header.is_transactional() {

@@ -169,7 +169,7 @@ impl Batch {
         }
     }
 
-    /// The records from the `index`th on, for whoever was interrupted in the middle. Those before
+    /// The records from the `index`th on, for a reader that was interrupted in the middle. Those before
     /// it are walked over.
     #[must_use]
     pub fn records_from(&self, index: usize) -> Records<'_> {

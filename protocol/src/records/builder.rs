@@ -46,7 +46,7 @@ impl NewRecord<'_> {
 /// [`SealedBatch::into_buffer`].
 #[derive(Debug)]
 pub struct BatchBuilder {
-    /// Filled up to `at`; what is behind it was written by whoever used the buffer before.
+    /// Filled up to `at`; what is behind it is left from an earlier use of the buffer.
     buf: Vec<u8>,
     at: usize,
     /// How far the buffer may be filled now: its length, or the limit where that is less.
@@ -395,7 +395,7 @@ impl SealedBatch {
         self.len
     }
 
-    /// A copy of a batch that was sealed before, to be stamped anew while the original may still be
+    /// A copy of a batch that was sealed before, to be stamped again while the original may still be
     /// on its way; `None` when it is no whole batch.
     #[must_use]
     pub fn copy_of(batch: &[u8], mut buffer: Vec<u8>) -> Option<Self> {

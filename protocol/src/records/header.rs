@@ -108,8 +108,8 @@ impl BatchHeader {
         out
     }
 
-    /// The last offset of the batch. The record with it may be compacted away; the next batch
-    /// starts after it all the same (rule 63).
+    /// The last offset of the batch. Also where compaction removed the record with it, the next
+    /// batch starts behind it (rule 63).
     #[inline]
     #[must_use]
     pub const fn last_offset(&self) -> i64 {

@@ -189,7 +189,7 @@ pub(super) fn next(records: Records<'_>) -> (&[u8], i32, Option<Result<Record<'_
     }
 }
 
-/// Offsets count from the first, wherever the spelled ones do.
+/// Offsets count from the first, whatever number the first one has in the message.
 fn record<'a>(records: &Records<'a>, message: &Message<'a>) -> Record<'a> {
     let first = take(&mut &records.shared[..]).map_or(0, i64::from_be_bytes);
     let delta = message.offset.wrapping_sub(first);

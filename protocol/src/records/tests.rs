@@ -503,6 +503,6 @@ fn a_broker_places_a_batch_without_touching_its_checksum() {
     assert_eq!((records[1].offset, records[1].timestamp), (1001, 9));
 
     let stamped = batch.placed(1000, 7, Some(42));
-    let records = read(stamped.bytes().clone()).expect("its checksum was made anew");
+    let records = read(stamped.bytes().clone()).expect("its checksum was made again");
     assert_eq!((records[0].timestamp, records[1].timestamp), (42, 42));
 }

@@ -196,7 +196,7 @@ impl fmt::Debug for Packer {
 
 impl Compressor {
     /// A compressor; a level out of [`Compression::levels`] is brought to the nearest in it, and
-    /// where there are none it changes nothing. Whoever takes levels from a user refuses those by
+    /// where there are none it changes nothing. A caller that takes levels from a user checks them with
     /// [`Compression::check_level`].
     #[must_use]
     pub fn new(compression: Compression, level: Option<i32>) -> Self {

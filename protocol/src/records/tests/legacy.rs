@@ -295,7 +295,7 @@ fn every_bent_byte_of_a_message_is_noticed_or_outside_the_checksum() {
 }
 
 #[test]
-fn a_message_is_checked_inside_its_wrapper_too_unless_nobody_wants_it() {
+fn messages_inside_a_wrapper_are_checked_where_checks_are_wanted() {
     let mut set = message(1, 0, "value").bytes();
     *set.last_mut().expect("a byte") ^= 1;
     let outer = wrapper(1, 0, Compression::Snappy, &set).bytes();

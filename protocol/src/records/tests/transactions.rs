@@ -106,7 +106,7 @@ fn what_is_outside_transactions_is_never_aborted() {
 }
 
 #[test]
-fn control_batches_are_for_nobody_whatever_they_are_about() {
+fn readers_get_no_control_batches() {
     let leader = control(-1, 0, &[0, 0, 0, 2], None);
     let not_transactional = batch(-1, 1, CONTROL, record(0, "", ""));
     let younger = control(1, 2, &[0, 9, 0x12, 0x34, 5], None);
