@@ -42,12 +42,12 @@ impl Properties {
     /// Reads a file: in the syntax of Java where its name ends in `.properties`, of librdkafka otherwise.
     ///
     /// # Errors
-    /// [`ErrorKind::Io`] when the file cannot be read, [`ErrorKind::Config`] when a line is malformed.
+    /// [`ErrorKind::Config`] when the file cannot be read, or a line is malformed.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let doing = || format!("reading {}", path.display());
-        let text = std::fs::read_to_string(path)
-            .map_err(|error| Error::new(ErrorKind::Io(error.into()), doing()))?;
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Error::argument(&error, doing()))?;
         let is_java = path.extension().is_some_and(|end| end == "properties");
         let syntax = if is_java {
             Syntax::Java
@@ -215,15 +215,35 @@ fn canonical(name: String) -> String {
     known.map_or(name, |setting| setting.name.to_owned())
 }
 
-/// What is wrong with a name, if anything is.
-fn complaint((name, value): (&str, &str)) -> Option<String> {
-    if is_ours(name) {
-        return None;
+/// What a name means.
+pub(crate) enum Meaning {
+    /// A setting of this part.
+    Ours(&'static str),
+    /// A setting of Kafka that is not supported, and why.
+    Refused(&'static str),
+    /// A setting of another client that changes nothing here.
+    Nothing,
+    Unknown,
+}
+
+pub(crate) fn meaning(name: &str, value: &str) -> Meaning {
+    let is_it = |s: &&Setting| s.name == name || s.aliases.contains(&name);
+    if let Some(setting) = settings().find(is_it) {
+        return Meaning::Ours(setting.of);
     }
     match foreign::of(name, value) {
-        Foreign::Meaningless => None,
-        Foreign::Refused(why) => Some(format!("{name} is not supported: {why}")),
-        Foreign::Unknown => {
+        Foreign::Meaningless => Meaning::Nothing,
+        Foreign::Refused(why) => Meaning::Refused(why),
+        Foreign::Unknown => Meaning::Unknown,
+    }
+}
+
+/// What is wrong with a name, if anything is.
+fn complaint((name, value): (&str, &str)) -> Option<String> {
+    match meaning(name, value) {
+        Meaning::Ours(_) | Meaning::Nothing => None,
+        Meaning::Refused(why) => Some(format!("{name} is not supported: {why}")),
+        Meaning::Unknown => {
             let hint = settings::hint(name, settings());
             Some(format!("there is no setting {name}{hint}"))
         }

@@ -3,7 +3,7 @@
 use std::{error::Error as _, time::Duration};
 
 use ottla::{
-    Client, Consumer, ErrorCode, ErrorKind, Producer, Record, Start,
+    Client, Consumer, ErrorCode, ErrorKind, Producer, Properties, Record, Start,
     protocol::{
         ErrorCode as Code,
         messages::{
@@ -66,6 +66,47 @@ async fn no_cause_is_told_twice() {
     }
     assert_eq!(chain.matches("refused").count(), 1, "{chain}");
     assert!(chain.contains(&address.to_string()), "{chain}");
+}
+
+#[tokio::test]
+async fn a_setting_that_is_not_taken_says_why() {
+    let (_cluster, client) = stage().await;
+    for (name, why) in [
+        (
+            "linger.ms",
+            "is a setting of the producer, not of the consumer",
+        ),
+        ("queue.buffering.max.ms", "is a setting of the producer"),
+        ("group.id", "is not supported: "),
+        ("key.deserializer", "means nothing to this client"),
+        ("fetch.min.byte", "did you mean fetch.min.bytes?"),
+    ] {
+        let builder = Consumer::builder(&client).set(name, "1");
+        let built = builder.assign("t", 0, Start::Earliest).build().await;
+        let error = built.expect_err("it is not taken").to_string();
+        assert!(error.contains(why) && error.contains(name), "{error}");
+    }
+}
+
+#[test]
+fn a_properties_file_that_is_not_there_is_no_broken_connection() {
+    let error = Properties::read("no/such/file.properties");
+    let error = error.expect_err("there is none");
+    assert!(matches!(error.kind(), ErrorKind::Config(_)), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("no/such/file.properties"), "{text}");
+    assert!(!text.contains("connection"), "{text}");
+}
+
+#[tokio::test]
+async fn a_record_that_is_too_large_names_its_topic_as_data() {
+    let (_cluster, client) = stage().await;
+    let producer = Producer::builder(&client).build().expect("it builds");
+    let value = vec![0; 2 << 20];
+    let sent = producer.send(Record::to("t").value(&value)).await;
+    let error = sent.expect_err("it is too large");
+    assert!(matches!(error.kind(), ErrorKind::RecordTooLarge { .. }));
+    assert_eq!((error.topic(), error.partition()), (Some("t"), None));
 }
 
 #[tokio::test(start_paused = true)]

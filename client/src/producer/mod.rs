@@ -310,10 +310,7 @@ impl Producer {
             self.shared.settings.max_request_size,
         );
         if size > limit {
-            return Err(Error::new(
-                ErrorKind::RecordTooLarge { size, limit },
-                sending(record),
-            ));
+            return Err(about(ErrorKind::RecordTooLarge { size, limit }, record));
         }
         Ok(new)
     }

@@ -12,7 +12,10 @@ use std::{ops::RangeBounds, time::Duration};
 pub(crate) use client::Settings;
 pub(crate) use value::{Kib, Value};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    properties::Meaning,
+};
 
 /// The longest time a setting may say: what fits the protocol's 32 bits of milliseconds (rule 13).
 pub(crate) const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
@@ -103,7 +106,7 @@ macro_rules! settings {
                         $( $crate::settings::check_range(name, value, &read, &$range)?; )?
                         self.$field = read;
                     } )*
-                    _ => return Err($crate::settings::unknown(name, Self::TABLE)),
+                    _ => return Err($crate::settings::unknown(name, value, Self::TABLE)),
                 }
                 Ok(())
             }
@@ -155,13 +158,19 @@ pub(crate) fn malformed(name: &str, value: &str, wanted: &str) -> Error {
     Error::config(format!("{name} is {value:?}, but must be {wanted}"))
 }
 
-/// A name that is no setting of these.
-pub(crate) fn unknown(name: &str, table: &[Setting]) -> Error {
+/// A name that is no setting of these: another part has it, it is not supported, it means nothing here, or
+/// it is misspelt.
+pub(crate) fn unknown(name: &str, value: &str, table: &[Setting]) -> Error {
     let of = table.first().map_or("client", |setting| setting.of);
-    let what = format!(
-        "{name} is no setting of the {of}{}",
-        hint(name, table.iter())
-    );
+    let what = match crate::properties::meaning(name, value) {
+        Meaning::Ours(other) => format!("{name} is a setting of the {other}, not of the {of}"),
+        Meaning::Refused(why) => format!("{name} is not supported: {why}"),
+        Meaning::Nothing => format!("{name} means nothing to this client; leave it out"),
+        Meaning::Unknown => {
+            let hint = hint(name, table.iter());
+            format!("{name} is no setting of the {of}{hint}")
+        }
+    };
     Error::new(ErrorKind::UnknownSetting(what), "settings")
 }
 
