@@ -66,7 +66,8 @@ pub enum Action {
     CutBefore,
     /// It is handled, and the connection closed instead of answering.
     CutAfter,
-    /// It is handled twice, as if its frame had come again at once; the second answer is written.
+    /// It is handled twice, as if its frame had come again at once; the second answer is written
+    /// unless the copy is refused.
     Duplicate,
     /// It is handled, and its answer shown to this before it is written, which may change it.
     Inspect(Inspection),

@@ -9,7 +9,7 @@ use ottla_protocol::{
     frame::{self, RequestHeader},
     messages::*,
     records::Decompressor,
-    wire::{Reader, Request},
+    wire::{Outcome as Codes, Reader, Request, Wire},
 };
 use tokio::{sync::Notify, time::sleep};
 
@@ -146,8 +146,14 @@ async fn run<R: Handle>(
             request.handle(call).await
         }
         Action::Duplicate => {
-            request.clone().handle(call.again()).await;
-            request.handle(call).await
+            let first = request.clone().handle(call.again()).await;
+            let second = request.handle(call).await;
+            // The copy may be refused for what happened in between, such as too few replicas. Of what it
+            // has written, no broker says that.
+            match &second {
+                Answer::Response(answer) if is_good(answer) => second,
+                _ => first,
+            }
         }
         Action::Inspect(inspection) => {
             let mut answer = request.handle(call).await;
@@ -167,6 +173,13 @@ async fn run<R: Handle>(
         Action::Replace(Replacement::Response(response)) => replace::<R>(response),
     };
     encode::<R>(answer, &header)
+}
+
+fn is_good(answer: &impl Wire) -> bool {
+    matches!(
+        answer.outcome(),
+        Codes::Nothing | Codes::All(ErrorCode::NONE)
+    )
 }
 
 fn intercepted<'a, R: Request>(
