@@ -1,7 +1,6 @@
 //! Settings from a file or another list: names and values that belong to a client, a producer or a
 //! consumer.
 
-mod foreign;
 mod syntax;
 
 use std::{collections::BTreeMap, path::Path};
@@ -12,9 +11,9 @@ use crate::{
     consumer::{Consumer, ConsumerBuilder},
     error::{Error, ErrorKind, Result},
     producer::{Producer, ProducerBuilder},
+    settings::foreign::{self, Foreign},
     settings::{self, Setting},
 };
-use foreign::Foreign;
 pub use syntax::Syntax;
 
 /// Names and values of settings, as a properties file has them. The last value of a setting counts,
@@ -215,35 +214,15 @@ fn canonical(name: String) -> String {
     known.map_or(name, |setting| setting.name.to_owned())
 }
 
-/// What a name means.
-pub(crate) enum Meaning {
-    /// A setting of this part.
-    Ours(&'static str),
-    /// A setting of Kafka that is not supported, and why.
-    Refused(&'static str),
-    /// A setting of another client that changes nothing here.
-    Nothing,
-    Unknown,
-}
-
-pub(crate) fn meaning(name: &str, value: &str) -> Meaning {
-    let is_it = |s: &&Setting| s.name == name || s.aliases.contains(&name);
-    if let Some(setting) = settings().find(is_it) {
-        return Meaning::Ours(setting.of);
-    }
-    match foreign::of(name, value) {
-        Foreign::Meaningless => Meaning::Nothing,
-        Foreign::Refused(why) => Meaning::Refused(why),
-        Foreign::Unknown => Meaning::Unknown,
-    }
-}
-
 /// What is wrong with a name, if anything is.
 fn complaint((name, value): (&str, &str)) -> Option<String> {
-    match meaning(name, value) {
-        Meaning::Ours(_) | Meaning::Nothing => None,
-        Meaning::Refused(why) => Some(format!("{name} is not supported: {why}")),
-        Meaning::Unknown => {
+    if is_ours(name) {
+        return None;
+    }
+    match foreign::of(name, value) {
+        Foreign::Meaningless => None,
+        Foreign::Refused(why) => Some(format!("{name} is not supported: {why}")),
+        Foreign::Unknown => {
             let hint = settings::hint(name, settings());
             Some(format!("there is no setting {name}{hint}"))
         }

@@ -72,11 +72,6 @@ async fn no_cause_is_told_twice() {
 async fn a_setting_that_is_not_taken_says_why() {
     let (_cluster, client) = stage().await;
     for (name, why) in [
-        (
-            "linger.ms",
-            "is a setting of the producer, not of the consumer",
-        ),
-        ("queue.buffering.max.ms", "is a setting of the producer"),
         ("group.id", "is not supported: "),
         ("key.deserializer", "means nothing to this client"),
         ("fetch.min.byte", "did you mean fetch.min.bytes?"),

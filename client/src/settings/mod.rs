@@ -5,6 +5,7 @@
 //! - `client`: the table of the client; the producer's and the consumer's are with them.
 
 mod client;
+pub(crate) mod foreign;
 mod value;
 
 use std::{ops::RangeBounds, time::Duration};
@@ -12,10 +13,8 @@ use std::{ops::RangeBounds, time::Duration};
 pub(crate) use client::Settings;
 pub(crate) use value::{Kib, Value};
 
-use crate::{
-    error::{Error, ErrorKind, Result},
-    properties::Meaning,
-};
+use crate::error::{Error, ErrorKind, Result};
+use foreign::Foreign;
 
 /// The longest time a setting may say: what fits the protocol's 32 bits of milliseconds (rule 13).
 pub(crate) const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
@@ -158,15 +157,13 @@ pub(crate) fn malformed(name: &str, value: &str, wanted: &str) -> Error {
     Error::config(format!("{name} is {value:?}, but must be {wanted}"))
 }
 
-/// A name that is no setting of these: another part has it, it is not supported, it means nothing here, or
-/// it is misspelt.
+/// A name that is no setting of these: it is not supported, means nothing here, or belongs elsewhere.
 pub(crate) fn unknown(name: &str, value: &str, table: &[Setting]) -> Error {
     let of = table.first().map_or("client", |setting| setting.of);
-    let what = match crate::properties::meaning(name, value) {
-        Meaning::Ours(other) => format!("{name} is a setting of the {other}, not of the {of}"),
-        Meaning::Refused(why) => format!("{name} is not supported: {why}"),
-        Meaning::Nothing => format!("{name} means nothing to this client; leave it out"),
-        Meaning::Unknown => {
+    let what = match foreign::of(name, value) {
+        Foreign::Refused(why) => format!("{name} is not supported: {why}"),
+        Foreign::Meaningless => format!("{name} means nothing to this client; leave it out"),
+        Foreign::Unknown => {
             let hint = hint(name, table.iter());
             format!("{name} is no setting of the {of}{hint}")
         }

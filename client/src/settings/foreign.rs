@@ -3,7 +3,7 @@
 
 /// What a name of another client is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Foreign {
+pub(crate) enum Foreign {
     /// It tells the other client about its own parts.
     Meaningless,
     /// It asks for something that is not there.
@@ -53,7 +53,7 @@ const REFUSED: &[(&str, &str, &[&str])] = &[
 ];
 
 /// What a name of another client is, with this value.
-pub(super) fn of(name: &str, value: &str) -> Foreign {
+pub(crate) fn of(name: &str, value: &str) -> Foreign {
     let stands_for =
         |known: &str| name == known || (known.ends_with('.') && name.starts_with(known));
     let refused = REFUSED.iter().find(|(known, ..)| stands_for(known));
