@@ -185,12 +185,13 @@ impl Error {
         self.with(|inner| inner.place.broker = Some(broker))
     }
 
-    /// The same, about a request that changes nothing: no outcome of it is unknown.
+    /// The same error for a request that changes nothing: the broker has applied nothing.
     pub(crate) fn of_reading(self) -> Self {
         self.with(|inner| inner.possibly_written = false)
     }
 
-    /// What went wrong, for an error that says by itself whether the broker may have applied it.
+    /// The text without the remark that the broker may have applied the request, for another error that
+    /// quotes this one and makes the remark itself.
     pub(crate) fn cause(&self) -> String {
         self.clone().of_reading().to_string()
     }

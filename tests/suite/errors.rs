@@ -124,7 +124,7 @@ async fn an_error_of_a_broker_names_the_broker_as_data() {
         matches!(error.kind(), ErrorKind::Disconnected(_)),
         "{error}"
     );
-    // What changes nothing is asked again, and the time is up in the end.
+    // The client repeats a request that changes nothing until its time is up.
     let asked = client.request_broker(1, ListOffsetsRequest::default());
     let error = asked.await.expect_err("the connection is cut");
     assert_eq!(error.broker(), Some(1), "{error}");

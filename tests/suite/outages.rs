@@ -1,4 +1,4 @@
-//! What becomes of records while brokers, leaders or answers are away, and how long callers wait.
+//! Records are kept while brokers or leaders are away, and callers wait no longer than they said.
 
 use std::{
     sync::{
@@ -107,7 +107,8 @@ async fn an_answer_that_is_too_large_is_an_error_that_names_the_setting() {
     let builder = builder.assign(topic.as_str(), 0, Start::Earliest);
     let mut consumer = builder.build().await.expect("the topic is there");
     let got = timeout(s(60), consumer.recv()).await;
-    let error = got.expect("it is told soon").expect_err("it does not fit");
+    let got = got.expect("recv returns soon");
+    let error = got.expect_err("the answer does not fit");
     assert!(
         error.to_string().contains("receive.message.max.bytes"),
         "{error}"
@@ -156,8 +157,7 @@ async fn a_consumer_that_asks_brokers_not_to_wait_does_not_spin() {
 #[tokio::test(start_paused = true)]
 async fn an_offset_is_told_within_the_api_timeout() {
     let (cluster, target) = stage(1).await;
-    let client = target.client_builder().api_timeout(s(1)).connect().await;
-    let client = client.expect("it connects");
+    let client = hurried(&target).await;
     create(&client, "t", 1, &[]).await;
     client.topic("t").await.expect("it is there");
     let _seen = count(&cluster, ApiKey::ListOffsets, || Action::Drop);
@@ -241,6 +241,12 @@ async fn a_call_without_time_left_ends_no_attempt_to_connect_that_others_wait_fo
     assert_eq!(made.load(Ordering::Relaxed), 2);
 }
 
+/// A client whose calls have one second.
+async fn hurried(target: &Target) -> Client {
+    let builder = target.client_builder().api_timeout(s(1));
+    builder.connect().await.expect("it connects")
+}
+
 fn offsets_of_a_group() -> OffsetFetchRequest {
     OffsetFetchRequest {
         groups: vec![OffsetFetchRequestGroup {
@@ -254,8 +260,7 @@ fn offsets_of_a_group() -> OffsetFetchRequest {
 #[tokio::test(start_paused = true)]
 async fn the_search_for_a_coordinator_ends_within_the_api_timeout() {
     let (cluster, target) = stage(1).await;
-    let client = target.client_builder().api_timeout(s(1)).connect().await;
-    let client = client.expect("it connects");
+    let client = hurried(&target).await;
     let _seen = count(&cluster, ApiKey::FindCoordinator, || Action::Drop);
     let began = Instant::now();
     let answer = client.request_coordinator(CoordinatorType::Group, "g", offsets_of_a_group());
@@ -266,8 +271,7 @@ async fn the_search_for_a_coordinator_ends_within_the_api_timeout() {
 #[tokio::test(start_paused = true)]
 async fn a_request_whose_coordinator_was_not_found_was_not_applied() {
     let (cluster, target) = stage(1).await;
-    let client = target.client_builder().api_timeout(s(1)).connect().await;
-    let client = client.expect("it connects");
+    let client = hurried(&target).await;
     let _seen = count(&cluster, ApiKey::FindCoordinator, || Action::CutAfter);
     let answer = client.request_coordinator(CoordinatorType::Group, "g", offsets_of_a_group());
     let error = answer.await.expect_err("no broker answers");

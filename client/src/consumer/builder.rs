@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Result},
 };
 
-/// What an answer to a fetch takes beside its records, as librdkafka counts it.
+/// So many bytes of an answer to a fetch are not records. librdkafka reserves as many.
 const FETCH_OVERHEAD: usize = 512;
 
 /// Collects the settings and partitions of a consumer.

@@ -79,10 +79,10 @@ impl Link {
         timeout: Duration,
     ) -> Result<R::Response> {
         let answer = self.answer(request, cap, timeout).await;
-        answer.map_err(|error| match only_reads(R::KEY) {
-            true => error.of_reading(),
-            false => error,
-        })
+        match answer {
+            Err(error) if only_reads(R::KEY) => Err(error.of_reading()),
+            answer => answer,
+        }
     }
 
     async fn answer<R: Request + Sync>(

@@ -27,7 +27,8 @@ use crate::seeds::Seeds;
 #[derive(Debug)]
 pub(super) struct Accumulator {
     topics: Topics,
-    changing: Mutex<Changing>,
+    /// Held by the function that adds topics, resizes them, or closes them.
+    changing: Mutex<()>,
     pub(super) memory: Arc<Memory>,
     batch_size: usize,
     seeds: Seeds,
@@ -36,14 +37,8 @@ pub(super) struct Accumulator {
     /// Partitions that have something new for the sender.
     changed_queues: Mutex<Vec<Arc<Queue>>>,
     pub(super) wake: Notify,
-    /// Tells callers that wait for a topic that the producer is closed.
+    /// Whether the producer is closed; callers that wait for a topic are told. It changes under `changing`.
     closed: watch::Sender<bool>,
-}
-
-/// Held by the function that creates topics, resizes them, or closes them.
-#[derive(Debug, Default)]
-struct Changing {
-    closed: bool,
 }
 
 /// Why nothing was appended.
@@ -78,15 +73,16 @@ impl Accumulator {
         self.topics.get(name)
     }
 
-    fn changing(&self) -> MutexGuard<'_, Changing> {
+    fn changing(&self) -> MutexGuard<'_, ()> {
         self.changing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes place for a topic, or for the partitions it has gained. Queues that exist stay: a
     /// partition never has two. None goes either, since this may be older knowledge.
     pub(super) fn add_topic(&self, topic: &Topic) -> &TopicQueue {
-        let changing = self.changing();
-        let new = |at| Arc::new(Queue::new(topic, at, changing.closed));
+        let _changing = self.changing();
+        let closed = *self.closed.borrow();
+        let new = |at| Arc::new(Queue::new(topic, at, closed));
         let count = topic.partitions.len();
         let queue = self.topics.get_or_add(&topic.name, || {
             let partitions = (0..count).map(new).collect();
@@ -110,8 +106,9 @@ impl Accumulator {
 
     /// Lets a topic have as many partitions as it is said to have now.
     pub(super) fn fit(&self, topic: &Topic, queue: &TopicQueue) {
-        let changing = self.changing();
-        let new = |at| Arc::new(Queue::new(topic, at, changing.closed));
+        let _changing = self.changing();
+        let closed = *self.closed.borrow();
+        let new = |at| Arc::new(Queue::new(topic, at, closed));
         queue.resize(topic.partitions.len(), new);
     }
 
@@ -291,11 +288,12 @@ impl Accumulator {
 
     /// No record is taken any more; what is open can still be taken out.
     pub(super) fn close(&self) {
-        self.changing().closed = true;
+        let changing = self.changing();
+        self.closed.send_replace(true);
+        drop(changing);
         for queue in self.queues() {
             queue.lock().closed = true;
         }
-        self.closed.send_replace(true);
     }
 
     /// Waits until the producer is closed.

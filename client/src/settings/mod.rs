@@ -157,7 +157,8 @@ pub(crate) fn malformed(name: &str, value: &str, wanted: &str) -> Error {
     Error::config(format!("{name} is {value:?}, but must be {wanted}"))
 }
 
-/// A name that is no setting of these: it is not supported, means nothing here, or belongs elsewhere.
+/// A name that is no setting of these: it is not supported, means nothing here, is misspelt, or is a setting
+/// of another part.
 pub(crate) fn unknown(name: &str, value: &str, table: &[Setting]) -> Error {
     let of = table.first().map_or("client", |setting| setting.of);
     let what = match foreign::of(name, value) {

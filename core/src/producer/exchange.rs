@@ -36,7 +36,8 @@ pub enum Missing {
 }
 
 impl Missing {
-    /// What a broker said, if one did: only that counts as an unknown topic (rule 39).
+    /// The error code that a broker answered with, if one did. Only such an answer makes a topic unknown
+    /// (rule 39).
     pub(super) const fn error(self) -> Option<ErrorCode> {
         match self {
             Self::Leader => Some(ErrorCode::LEADER_NOT_AVAILABLE),

@@ -61,7 +61,7 @@ pub trait Wire: Sized {
     /// Whether this is an error code.
     const IS_ERROR: bool = false;
 
-    /// What the error codes in it say.
+    /// The error code that this value and its parts share.
     #[inline]
     fn outcome(&self) -> Outcome {
         Outcome::Nothing
@@ -74,7 +74,7 @@ pub trait Wire: Sized {
     }
 }
 
-/// What the error codes in an answer say together.
+/// The error code that the parts of an answer share, if they do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
     /// There is none.

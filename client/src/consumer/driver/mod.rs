@@ -56,8 +56,8 @@ pub(super) struct Driver {
     budget: Arc<Budget>,
     /// Bounded by the budget: nothing is fetched while that has no room.
     raw: mpsc::UnboundedSender<Raw>,
-    /// What is known of the cluster, as far as it was taken in: nothing is fetched by newer knowledge than
-    /// recreated topics were noticed by (rule 17).
+    /// The metadata that this task has compared with its partitions. It fetches by this, never by newer
+    /// metadata: it would not have noticed yet which topics were created again (rule 17).
     topology: Arc<Topology>,
     snapshots: watch::Receiver<Snapshot>,
 }
