@@ -11,10 +11,12 @@ use std::{
 
 use ottla::{
     Client, Consumer, ErrorCode, ErrorKind, Producer, Record, Reset, Start,
-    protocol::messages::{ApiKey, FetchRequest, FetchResponse, ListOffsetsResponse},
+    protocol::messages::{
+        ApiKey, FetchRequest, FetchResponse, FetchedPartition, FetchedTopic, ListOffsetsResponse,
+    },
 };
 use ottla_broker::{Action, Cluster};
-use ottla_tests::{OwnRecord, Target, create, patient, read, send_all};
+use ottla_tests::{OwnRecord, Target, create, patient, read, recreate, send_all};
 use tokio::time::{Instant, sleep, timeout};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -410,4 +412,90 @@ async fn a_session_that_the_broker_ends_is_begun_again() {
         }
         assert_eq!(next, [20; 5]);
     }
+}
+
+/// A topic that is not read any more leaves the session of its broker, also when its metadata was
+/// forgotten or it was created again before the broker could be told. Or the broker would send its
+/// records as fast as it can, for ever, to a client that drops them.
+#[tokio::test(start_paused = true)]
+async fn a_topic_that_is_read_no_more_leaves_the_session_whatever_became_of_it() {
+    for recreated in [false, true] {
+        let (cluster, _) = stage(1).await;
+        let target = Target::in_memory_of(cluster.clone());
+        let builder = target.client_builder().set("metadata.max.idle.ms", "100");
+        let builder = builder.set("metadata.max.age.ms", "50");
+        let client = builder.connect().await.expect("it connects");
+        let other = target.client().await;
+        create(&other, "left", 1, &[]).await;
+        let mut consumer = Consumer::builder(&client)
+            .assign("t", 0, Start::Latest)
+            .assign("left", 0, Start::Latest)
+            .set("fetch.max.wait.ms", "2000")
+            .build()
+            .await
+            .expect("it builds");
+        sleep(3 * SECOND).await;
+        // The broker is asked already, and hears no more for a while.
+        consumer.unassign("left", 0).expect("it was assigned");
+        if recreated {
+            recreate(&other, "left").await;
+        }
+        sleep(SECOND).await;
+        let known = client.topology().topic("left").is_some();
+        assert!(!known, "the metadata was forgotten");
+        let producer = Producer::builder(&other).build().expect("it builds");
+        if recreated {
+            let again = consumer.assign("left", 0, Start::Latest).await;
+            again.expect("it is assigned");
+        }
+        sleep(3 * SECOND).await;
+        send_all(&producer, "left", &[OwnRecord::value(0, "x")]).await;
+        let fetches = count(&cluster, ApiKey::Fetch);
+        timeout(10 * SECOND, consumer.recv()).await.ok();
+        sleep(10 * SECOND).await;
+        let fetches = fetches.load(Ordering::Relaxed);
+        assert!(
+            fetches < 40,
+            "{fetches} fetches, created again: {recreated}"
+        );
+    }
+}
+
+/// A broker whose session holds what this client does not want would send it again as fast as it is asked.
+#[tokio::test(start_paused = true)]
+async fn a_broker_that_answers_for_what_nobody_wants_is_asked_at_a_slow_rate() {
+    let (cluster, client) = stage(1).await;
+    let fetches = Arc::new(AtomicU32::new(0));
+    let (counted, asking) = (fetches.clone(), client.clone());
+    watch_fetches(&cluster, move |fetch| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        if fetch.session_id == 0 {
+            return Action::Pass;
+        }
+        let topology = asking.topology();
+        let partition = FetchedPartition {
+            partition_index: 99,
+            records: Some("records".into()),
+            ..FetchedPartition::default()
+        };
+        let topic = FetchedTopic {
+            topic_id: topology.topic("t").expect("it is known").id,
+            partitions: vec![partition],
+            ..FetchedTopic::default()
+        };
+        Action::replace(FetchResponse {
+            session_id: fetch.session_id,
+            responses: vec![topic],
+            ..FetchResponse::default()
+        })
+    });
+    let mut consumer = Consumer::builder(&client)
+        .assign("t", 0, Start::Earliest)
+        .build()
+        .await
+        .expect("it builds");
+    assert_eq!(read(&mut consumer, 10).await.len(), 10);
+    timeout(10 * SECOND, consumer.recv()).await.ok();
+    let fetches = fetches.load(Ordering::Relaxed);
+    assert!(fetches < 250, "{fetches} fetches in 10 seconds");
 }

@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use ottla_protocol::ErrorCode;
+use uuid::Uuid;
 
 use crate::{backoff::Backoff, cluster::Topology};
 
@@ -96,6 +97,9 @@ pub struct Wanted {
     pub partition: i32,
     /// Comes back with the answer.
     pub incarnation: u32,
+    /// The id of the topic, nil where brokers have none (KIP-516). A session knows the partition under
+    /// it, and forgets it under no other, whatever the metadata says by then.
+    pub topic_id: Uuid,
     /// The offset to fetch from.
     pub offset: i64,
     /// The leader epoch as this client knows it, for fencing (KIP-320).
@@ -112,8 +116,8 @@ pub struct Fetch {
     /// From where to fetch what, in order: byte limits are used up from the front. In a session, those
     /// whose position or leader epoch changed; the broker knows the others.
     pub partitions: Vec<Wanted>,
-    /// Partitions that leave the session.
-    pub forgotten: Vec<(Arc<str>, i32)>,
+    /// What leaves the session, as it was asked for.
+    pub forgotten: Vec<Wanted>,
 }
 
 impl Fetch {
@@ -182,6 +186,8 @@ pub struct Problem {
 pub trait Leaders {
     /// The leader of a partition, and its epoch.
     fn leader(&self, topic: &Arc<str>, partition: i32) -> Option<(i32, i32)>;
+    /// The id of a topic; nil where it has none.
+    fn topic_id(&self, topic: &Arc<str>) -> Uuid;
     /// Whether the address of a broker is known.
     fn knows(&self, broker: i32) -> bool;
 }
@@ -189,6 +195,10 @@ pub trait Leaders {
 impl Leaders for Topology {
     fn leader(&self, topic: &Arc<str>, partition: i32) -> Option<(i32, i32)> {
         Self::leader(self, topic, partition)
+    }
+
+    fn topic_id(&self, topic: &Arc<str>) -> Uuid {
+        self.topic(topic).map_or(Uuid::nil(), |topic| topic.id)
     }
 
     fn knows(&self, broker: i32) -> bool {

@@ -220,7 +220,11 @@ impl Fetcher {
             match self.source(now, slot, leaders) {
                 Some((source, epoch)) if source == broker => {
                     let partition = self.partitions.get_mut(&slot);
-                    partitions.extend(partition.and_then(|p| p.fetch(slot, epoch)));
+                    let fetched = partition.and_then(|p| {
+                        let id = leaders.topic_id(&p.topic);
+                        p.fetch(slot, id, epoch)
+                    });
+                    partitions.extend(fetched);
                 }
                 Some(_) => self.fetches.add(slot),
                 None => {}

@@ -5,6 +5,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use uuid::Uuid;
+
 use super::{Lookup, Slot, Start, Wanted};
 use crate::backoff::{Attempts, Backoff};
 
@@ -114,7 +116,12 @@ impl Partition {
         })
     }
 
-    pub(super) fn fetch(&mut self, slot: Slot, leader_epoch: i32) -> Option<Wanted> {
+    pub(super) fn fetch(
+        &mut self,
+        slot: Slot,
+        topic_id: Uuid,
+        leader_epoch: i32,
+    ) -> Option<Wanted> {
         let State::Placed(offset) = self.state else {
             return None;
         };
@@ -124,6 +131,7 @@ impl Partition {
             topic: self.topic.clone(),
             partition: self.number,
             incarnation: self.incarnation,
+            topic_id,
             offset,
             leader_epoch,
         })

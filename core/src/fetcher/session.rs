@@ -54,9 +54,10 @@ impl Session {
         self.members.get(&slot).cloned()
     }
 
-    /// Whether a place is some member's.
-    pub(super) fn has(&self, place: &(Arc<str>, i32)) -> bool {
-        self.places.contains_key(place)
+    /// Whether a partition of the same topic is some member's, and not only one of the same name.
+    pub(super) fn has(&self, left: &Wanted) -> bool {
+        let member = self.wanted(&left.topic, left.partition);
+        member.is_some_and(|member| member.topic_id == left.topic_id)
     }
 
     pub(super) fn leave(&mut self, wanted: &Wanted) {

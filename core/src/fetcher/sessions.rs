@@ -35,7 +35,7 @@ impl Fetcher {
             }
             session.leave(&wanted);
             self.release(broker, &wanted);
-            forgotten.push((wanted.topic, wanted.partition));
+            forgotten.push(wanted);
         }
         if session.is_empty() {
             // The broker forgets what it is not asked for any more by itself.
@@ -44,7 +44,7 @@ impl Fetcher {
         }
         // Brokers take in what is new before they forget: a partition that was assigned again under
         // another slot would be forgotten for good.
-        forgotten.retain(|place| !session.has(place));
+        forgotten.retain(|left| !session.has(left));
         let number = session.number();
         if number.0 == 0 {
             forgotten.clear();
@@ -129,6 +129,13 @@ impl Fetcher {
     /// had no room. All partitions are named again, after the pause that the caller gives the broker.
     pub fn handle_session_lost(&mut self, broker: i32) {
         self.fetches.closed(broker);
+        self.end_session(broker);
+    }
+
+    /// A broker's answer names what is not wanted of it: it knows its session otherwise than this
+    /// client, and would send the same again and again. All is named again, in another session, after the
+    /// pause that the caller gives the broker.
+    pub fn handle_unwanted(&mut self, broker: i32) {
         self.end_session(broker);
     }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use uuid::Uuid;
+
 use super::*;
 use crate::backoff::Backoff;
 
@@ -13,6 +15,10 @@ struct Known(&'static [i32]);
 impl Leaders for Known {
     fn leader(&self, _: &Arc<str>, _: i32) -> Option<(i32, i32)> {
         self.0.first().map(|broker| (*broker, 0))
+    }
+
+    fn topic_id(&self, _: &Arc<str>) -> Uuid {
+        Uuid::nil()
     }
 
     fn knows(&self, broker: i32) -> bool {
@@ -331,6 +337,10 @@ fn named(fetch: &Fetch) -> Vec<(i32, i64)> {
     wanted.map(|w| (w.partition, w.offset)).collect()
 }
 
+fn left(fetch: &Fetch) -> Vec<i32> {
+    fetch.forgotten.iter().map(|w| w.partition).collect()
+}
+
 /// Three partitions in a session of broker 1.
 fn in_session(now: Instant) -> (Fetcher, [Slot; 3]) {
     let mut f = fetcher(Reset::None);
@@ -386,9 +396,56 @@ fn what_leaves_a_session_is_forgotten_unless_it_was_assigned_again() {
     let again = f.handle_assigned("t".into(), 1, Start::Offset(3), 8);
     let fetch = poll(&mut f, now).expect("two are left");
     assert_eq!(named(&fetch), [(1, 3)]);
-    assert_eq!(fetch.forgotten, [("t".into(), 0)]);
+    assert_eq!(left(&fetch), [0]);
     let wanted = f.wanted(1, &"t".into(), 1).expect("it is in the session");
     assert_eq!(wanted.slot, again);
+}
+
+/// A topic by its id, led by broker 1.
+struct Id(u128);
+
+impl Leaders for Id {
+    fn leader(&self, _: &Arc<str>, _: i32) -> Option<(i32, i32)> {
+        Some((1, 0))
+    }
+
+    fn topic_id(&self, _: &Arc<str>) -> Uuid {
+        Uuid::from_u128(self.0)
+    }
+
+    fn knows(&self, _: i32) -> bool {
+        true
+    }
+}
+
+/// The broker compares ids, and would keep a topic that it is told to forget under another one.
+#[test]
+fn a_topic_leaves_a_session_under_the_id_that_it_came_under() {
+    let now = Instant::now();
+    let mut f = fetcher(Reset::None);
+    let [a, _] = [0, 1].map(|n| f.handle_assigned("t".into(), n, Start::Offset(5), n as u32));
+    f.poll_fetch(now, &Id(7)).expect("both are ready");
+    assert!(f.handle_fetch_done(1, 77));
+    f.handle_unassigned(a);
+    // Created again, and assigned again: the old one leaves all the same.
+    f.handle_assigned("t".into(), 0, Start::Offset(0), 9);
+    let fetch = f.poll_fetch(now, &Id(8)).expect("one is new");
+    let ids = |all: &[Wanted]| all.iter().map(|w| w.topic_id.as_u128()).collect::<Vec<_>>();
+    assert_eq!(
+        (ids(&fetch.partitions), ids(&fetch.forgotten)),
+        (vec![8], vec![7])
+    );
+}
+
+#[test]
+fn a_session_that_names_what_is_not_wanted_is_begun_again() {
+    let now = Instant::now();
+    let (mut f, _) = in_session(now);
+    poll(&mut f, now).expect("it is asked again");
+    assert!(f.handle_fetch_done(1, 77));
+    f.handle_unwanted(1);
+    let full = poll(&mut f, now).expect("all are ready");
+    assert_eq!((full.session, full.partitions.len()), ((0, 0), 3));
 }
 
 #[test]
@@ -437,7 +494,7 @@ fn an_idle_partition_leaves_its_replica_when_the_lease_ends() {
         (leader, replica)
     };
     assert_eq!((replica.broker, named(&replica)), (2, vec![(0, 5)]));
-    assert_eq!(leader.forgotten, [("t".into(), 0)]);
+    assert_eq!(left(&leader), [0]);
     assert!(f.handle_fetch_done(2, 5) && f.handle_fetch_done(1, 77));
     let end = now + LEASE;
     assert_eq!(f.poll_timeout(), Some(end));

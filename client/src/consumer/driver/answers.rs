@@ -82,9 +82,13 @@ impl Driver {
     fn session_lost(&mut self, fetch: &Fetch, code: ErrorCode) {
         tracing::debug!(broker = fetch.broker, %code, "the fetch session is begun again");
         self.machine.handle_session_lost(fetch.broker);
+        self.pause(fetch.broker);
+    }
+
+    fn pause(&mut self, broker: i32) {
         let pause = self.client.retry_backoff().first;
         let until = (Instant::now() + pause).into_std();
-        self.machine.handle_throttle(fetch.broker, until);
+        self.machine.handle_throttle(broker, until);
     }
 
     /// A fetch that failed as a whole. It is made again; what no repetition mends is told.
@@ -134,20 +138,22 @@ impl Driver {
         }
         let topology = self.client.topology();
         let (mut answers, mut seen) = (Vec::new(), HashSet::new());
-        let mut size = 0;
+        let (mut size, mut unwanted) = (0, 0);
         for topic in response.responses {
             let by_id = topology.topic_by_id(topic.topic_id).map(|t| t.name.clone());
             let by_name = Some(topic.topic).filter(|_| topic.topic_id.is_nil());
             let Some(name) = by_id.or(by_name) else {
+                unwanted += topic.partitions.len();
                 continue;
             };
             for partition in topic.partitions {
                 size += partition.records.as_ref().map_or(0, Bytes::len);
                 let number = partition.partition_index;
                 // Others than those of the session were not asked for, and the first entry counts.
-                let wanted = self.machine.wanted(broker, &name, number);
-                if let Some(wanted) = wanted.filter(|w| seen.insert(w.slot)) {
-                    answers.push((wanted, partition));
+                match self.machine.wanted(broker, &name, number) {
+                    Some(wanted) if seen.insert(wanted.slot) => answers.push((wanted, partition)),
+                    Some(_) => {}
+                    None => unwanted += 1,
                 }
             }
         }
@@ -168,6 +174,15 @@ impl Driver {
         let endpoints = &response.node_endpoints;
         for (wanted, answer) in without.into_iter().chain(with) {
             self.take(now, broker, &wanted, answer, endpoints, (shares, &frame));
+        }
+        if unwanted > 0 {
+            tracing::debug!(
+                broker,
+                unwanted,
+                "the broker answers for partitions that are not wanted of it"
+            );
+            self.machine.handle_unwanted(broker);
+            self.pause(broker);
         }
     }
 

@@ -205,7 +205,7 @@ impl Driver {
                 self.look_up(lookups);
             }
             while let Some(fetch) = self.machine.poll_fetch(now, &*topology) {
-                self.fetch(&topology, fetch);
+                self.fetch(fetch);
             }
         }
         while self.machine.poll_stale().is_some() {

@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use ottla_core::{
-    cluster::Topology,
-    fetcher::{Fetch, Lookup, Lookups},
-};
+use ottla_core::fetcher::{Fetch, Lookup, Lookups};
 use ottla_protocol::messages::{FetchPartition, FetchRequest, FetchTopic, ForgottenTopic};
 use tokio::time::Instant;
-use uuid::Uuid;
 
 use super::{Driver, Event};
 use crate::{
@@ -35,8 +31,8 @@ impl Driver {
         });
     }
 
-    pub(super) fn fetch(&mut self, topology: &Topology, fetch: Fetch) {
-        let topics = self.topics_of(topology, &fetch);
+    pub(super) fn fetch(&mut self, fetch: Fetch) {
+        let topics = self.topics_of(&fetch);
         if fetch.is_full() {
             // By id only when every topic has one.
             if topics.iter().any(|t| t.topic_id.is_nil()) {
@@ -56,7 +52,7 @@ impl Driver {
             session_id,
             session_epoch,
             topics,
-            forgotten_topics_data: forgotten(topology, &fetch),
+            forgotten_topics_data: forgotten(&fetch),
             ..FetchRequest::default()
         });
         let timeout = self.client.request_timeout() + self.settings.max_wait;
@@ -73,7 +69,7 @@ impl Driver {
 
     /// The partitions in the order of the fetch, since byte limits are used up from the front. Only
     /// neighbours of one topic share an entry, as in the Java client.
-    fn topics_of(&self, topology: &Topology, fetch: &Fetch) -> Vec<FetchTopic> {
+    fn topics_of(&self, fetch: &Fetch) -> Vec<FetchTopic> {
         let mut topics: Vec<FetchTopic> = Vec::new();
         for wanted in &fetch.partitions {
             let partition = FetchPartition {
@@ -84,9 +80,11 @@ impl Driver {
                 ..FetchPartition::default()
             };
             match topics.last_mut() {
-                Some(last) if last.topic == wanted.topic => last.partitions.push(partition),
+                Some(last) if last.topic == wanted.topic && last.topic_id == wanted.topic_id => {
+                    last.partitions.push(partition);
+                }
                 _ => topics.push(FetchTopic {
-                    topic_id: topology.topic(&wanted.topic).map_or(Uuid::nil(), |t| t.id),
+                    topic_id: wanted.topic_id,
                     topic: wanted.topic.clone(),
                     partitions: vec![partition],
                 }),
@@ -97,15 +95,17 @@ impl Driver {
 }
 
 /// The partitions that leave the session, by topic.
-fn forgotten(topology: &Topology, fetch: &Fetch) -> Vec<ForgottenTopic> {
+fn forgotten(fetch: &Fetch) -> Vec<ForgottenTopic> {
     let mut topics: Vec<ForgottenTopic> = Vec::new();
-    for (topic, partition) in &fetch.forgotten {
+    for left in &fetch.forgotten {
         match topics.last_mut() {
-            Some(last) if last.topic == *topic => last.partitions.push(*partition),
+            Some(last) if last.topic == left.topic && last.topic_id == left.topic_id => {
+                last.partitions.push(left.partition);
+            }
             _ => topics.push(ForgottenTopic {
-                topic_id: topology.topic(topic).map_or(Uuid::nil(), |t| t.id),
-                topic: topic.clone(),
-                partitions: vec![*partition],
+                topic_id: left.topic_id,
+                topic: left.topic.clone(),
+                partitions: vec![left.partition],
             }),
         }
     }
