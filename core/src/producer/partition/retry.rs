@@ -80,8 +80,11 @@ impl Retry {
         self.not_before = None;
     }
 
-    /// The first batch after the partition was empty has time of its own.
+    /// The first batch after the partition was empty has time and attempts of its own. What failed before it
+    /// was told of those batches.
     pub(super) fn begin(&mut self) {
+        self.attempts.reset();
+        self.last_error = None;
         self.unknown_since = None;
     }
 

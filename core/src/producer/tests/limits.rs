@@ -415,3 +415,45 @@ fn another_topic_made_anew_changes_nothing() {
     s.batch(P, 'b', 10);
     assert_eq!(stamps(&s.sent()), [(0, 10)]);
 }
+
+/// Backoffs count the failures of what is held now. One that went on where an earlier, failed batch left off
+/// would use up the time of the next batch after a single lost connection.
+#[test]
+fn a_batch_waits_for_its_own_failures_and_tells_no_others() {
+    let mut s = Script::with_id();
+    s.batch(P, 'a', 1);
+    for _ in 0..10 {
+        let request = s.sent();
+        s.answer(&request, ErrorCode::NOT_ENOUGH_REPLICAS, -1);
+        s.now += 2 * SECOND;
+    }
+    s.now += settings().delivery_timeout;
+    s.machine.handle_timeout(s.now);
+    assert_eq!(s.finished().len(), 1);
+    s.batch(P, 'b', 1);
+    let request = s.sent();
+    s.machine.handle_lost(s.now, request.id, false);
+    let again = s.machine.poll_timeout().expect("it waits") - s.now;
+    assert!(again <= Backoff::RETRY.first.mul_f64(1.2), "{again:?}");
+
+    s.now += settings().delivery_timeout;
+    s.machine.handle_timeout(s.now);
+    s.finished();
+    s.batch(P, 'c', 1);
+    s.now += settings().delivery_timeout;
+    s.machine.handle_timeout(s.now);
+    let told = s.finished();
+    assert!(
+        matches!(
+            &told[..],
+            [(
+                'c',
+                Outcome::Expired {
+                    last_error: None,
+                    ..
+                }
+            )]
+        ),
+        "{told:?}"
+    );
+}
