@@ -1,10 +1,10 @@
 //! gzip, several members in a row included.
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use flate2::{Compression as Level, read::MultiGzDecoder, write::GzEncoder};
 
-use super::{Unpack, first_guess, read_all};
+use super::{Unpack, make_room};
 
 pub(super) fn compress(data: &[u8], level: u32, out: &mut Vec<u8>) -> Result<(), String> {
     let mut encoder = GzEncoder::new(out, Level::new(level));
@@ -14,8 +14,17 @@ pub(super) fn compress(data: &[u8], level: u32, out: &mut Vec<u8>) -> Result<(),
         .map_err(|e| e.to_string())
 }
 
-pub(super) fn decompress(data: &[u8], limit: usize) -> Result<Vec<u8>, Unpack> {
-    let mut out = Vec::with_capacity(first_guess(data.len(), limit));
-    read_all(MultiGzDecoder::new(data), &mut out, limit)?;
-    Ok(out)
+/// Says how much came out, into room that grows as far as needed.
+pub(super) fn decompress(data: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<usize, Unpack> {
+    let mut decoder = MultiGzDecoder::new(data);
+    let mut at = 0;
+    while at <= limit {
+        make_room(out, at, 1, limit);
+        let room = out.get_mut(at..).unwrap_or_default();
+        match decoder.read(room).map_err(Unpack::damaged)? {
+            0 => return Ok(at),
+            n => at += n,
+        }
+    }
+    Err(Unpack::TooLarge)
 }

@@ -8,7 +8,7 @@ use lz4_flex::block::{
 };
 use twox_hash::XxHash32;
 
-use super::{Unpack, first_guess};
+use super::{Unpack, make_room};
 
 const MAGIC: [u8; 4] = 0x184d_2204_u32.to_le_bytes();
 const VERSION: u8 = 0b0100_0000;
@@ -74,26 +74,26 @@ pub(super) enum HeaderChecksum {
     Ignored,
 }
 
-/// Frames, one behind the other.
+/// Frames, one behind the other. Says how much came out, into room that grows as far as needed.
 pub(super) fn decompress(
     data: &[u8],
+    buf: &mut Vec<u8>,
     limit: usize,
     checksum: HeaderChecksum,
-) -> Result<Vec<u8>, Unpack> {
+) -> Result<usize, Unpack> {
     let mut input = Input(data);
-    let mut out = Output {
-        buf: vec![0; first_guess(data.len(), limit)],
-        at: 0,
-        limit,
-    };
+    let mut out = Output { buf, at: 0, limit };
     while !input.0.is_empty() {
         frame(&mut input, &mut out, checksum)?;
     }
-    out.buf.truncate(out.at);
-    Ok(out.buf)
+    Ok(out.at)
 }
 
-fn frame(input: &mut Input<'_>, out: &mut Output, checksum: HeaderChecksum) -> Result<(), Unpack> {
+fn frame(
+    input: &mut Input<'_>,
+    out: &mut Output<'_>,
+    checksum: HeaderChecksum,
+) -> Result<(), Unpack> {
     let header = Header::read(input, checksum)?;
     let start = out.at;
     loop {
@@ -197,13 +197,13 @@ impl<'a> Input<'a> {
 }
 
 /// What came out, in front of room that was made for more.
-struct Output {
-    buf: Vec<u8>,
+struct Output<'a> {
+    buf: &'a mut Vec<u8>,
     at: usize,
     limit: usize,
 }
 
-impl Output {
+impl Output<'_> {
     fn store(&mut self, block: &[u8]) -> Result<(), Unpack> {
         if block.len() > self.limit - self.at {
             return Err(Unpack::TooLarge);
@@ -254,11 +254,7 @@ impl Output {
 
     /// What came out so far, and as much room as is asked for.
     fn room(&mut self, n: usize) -> (&[u8], &mut [u8]) {
-        let end = self.at + n;
-        if end > self.buf.len() {
-            let size = end.max((2 * self.buf.len()).min(self.limit));
-            self.buf.resize(size, 0);
-        }
+        make_room(self.buf, self.at, n, self.limit);
         let (before, after) = self.buf.split_at_mut(self.at);
         (before, after.get_mut(..n).unwrap_or_default())
     }

@@ -6,14 +6,15 @@
 
 mod gzip;
 mod lz4;
+mod room;
 mod snappy;
 mod zstd;
 
-use std::{fmt, io::Read, str::FromStr};
+use std::{fmt, str::FromStr};
 
 use bytes::Bytes;
 
-use self::lz4::HeaderChecksum;
+use self::{lz4::HeaderChecksum, room::Rooms};
 use super::RecordErrorKind;
 
 /// The most a batch may decompress to, whatever limit is set: what a Java client could hold.
@@ -248,9 +249,11 @@ impl Compressor {
     }
 }
 
-/// Decompresses one batch after another, of any codec.
+/// Decompresses one batch after another, of any codec. It keeps up to 4 MiB of the memory of batches that were
+/// dropped for those that come.
 pub struct Decompressor {
     limit: usize,
+    rooms: Rooms,
     zstd: Option<Box<rust_zstd::Decompressor>>,
 }
 
@@ -274,6 +277,7 @@ impl Decompressor {
     pub fn new(limit: usize) -> Self {
         Self {
             limit: limit.min(MAX_DECOMPRESSED),
+            rooms: Rooms::default(),
             zstd: None,
         }
     }
@@ -297,16 +301,23 @@ impl Decompressor {
         data: &Bytes,
         lz4_header: HeaderChecksum,
     ) -> Result<Bytes, RecordErrorKind> {
+        if compression == Compression::None {
+            return Ok(data.clone());
+        }
         let limit = self.limit;
+        let mut room = self.rooms.take(data.len(), limit);
+        let out = &mut room;
         let result = match compression {
-            Compression::None => return Ok(data.clone()),
-            Compression::Gzip => gzip::decompress(data, limit),
-            Compression::Snappy => snappy::decompress(data, limit),
-            Compression::Lz4 => lz4::decompress(data, limit, lz4_header),
-            Compression::Zstd => zstd::decompress(self.zstd.get_or_insert_default(), data, limit),
+            Compression::None => Ok(0),
+            Compression::Gzip => gzip::decompress(data, out, limit),
+            Compression::Snappy => snappy::decompress(data, out, limit),
+            Compression::Lz4 => lz4::decompress(data, out, limit, lz4_header),
+            Compression::Zstd => {
+                zstd::decompress(self.zstd.get_or_insert_default(), data, out, limit)
+            }
         };
         match result {
-            Ok(bytes) => Ok(bytes.into()),
+            Ok(used) => Ok(self.rooms.fill(room, used, data.len())),
             Err(Unpack::TooLarge) => Err(RecordErrorKind::TooLarge { limit }),
             Err(Unpack::Damaged(message)) => Err(RecordErrorKind::Decompress {
                 compression,
@@ -342,21 +353,10 @@ impl Unpack {
     }
 }
 
-/// Reads a decoder to its end, or to the limit.
-fn read_all(decoder: impl Read, out: &mut Vec<u8>, limit: usize) -> Result<(), Unpack> {
-    let room = limit.saturating_sub(out.len()) as u64;
-    decoder
-        .take(room + 1)
-        .read_to_end(out)
-        .map_err(Unpack::damaged)?;
-    if out.len() > limit {
-        Err(Unpack::TooLarge)
-    } else {
-        Ok(())
+/// Makes room for `n` more bytes behind `at`, and for as many again as there are where the limit allows it.
+fn make_room(out: &mut Vec<u8>, at: usize, n: usize, limit: usize) {
+    let end = at + n;
+    if end > out.len() {
+        out.resize(end.max((2 * out.len()).min(limit)), 0);
     }
-}
-
-/// What a compressed batch is likely to come to, to reserve at first.
-fn first_guess(packed: usize, limit: usize) -> usize {
-    packed.saturating_mul(4).min(limit).min(1 << 20)
 }

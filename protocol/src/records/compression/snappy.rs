@@ -1,7 +1,7 @@
 //! Snappy. The Java client wraps raw blocks in the framing of the xerial library; librdkafka writes
 //! one raw block. Both are read, also with framing headers repeated in mid-stream (rule 14).
 
-use super::Unpack;
+use super::{Unpack, make_room};
 
 const MAGIC: &[u8] = b"\x82SNAPPY\0";
 /// Version and compatible version, both 1.
@@ -32,12 +32,12 @@ pub(super) fn compress(
     Ok(())
 }
 
-pub(super) fn decompress(data: &[u8], limit: usize) -> Result<Vec<u8>, Unpack> {
-    let mut out = Vec::new();
+/// Says how much came out, into room that grows as far as needed.
+pub(super) fn decompress(data: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<usize, Unpack> {
     if !data.starts_with(MAGIC) {
-        append_block(data, &mut out, limit)?;
-        return Ok(out);
+        return append_block(data, out, 0, limit);
     }
+    let mut at = 0;
     let mut rest = data;
     while !rest.is_empty() {
         if let Some(framed) = rest.strip_prefix(MAGIC) {
@@ -47,30 +47,27 @@ pub(super) fn decompress(data: &[u8], limit: usize) -> Result<Vec<u8>, Unpack> {
         let (size, blocks) = rest.split_first_chunk().ok_or_else(cut_short)?;
         let size = u32::from_be_bytes(*size) as usize;
         let (block, after) = blocks.split_at_checked(size).ok_or_else(cut_short)?;
-        append_block(block, &mut out, limit)?;
+        at += append_block(block, out, at, limit)?;
         rest = after;
     }
-    Ok(out)
+    Ok(at)
 }
 
 fn cut_short() -> Unpack {
     Unpack::damaged("the framing is cut short")
 }
 
-fn append_block(block: &[u8], out: &mut Vec<u8>, limit: usize) -> Result<(), Unpack> {
+fn append_block(block: &[u8], out: &mut Vec<u8>, at: usize, limit: usize) -> Result<usize, Unpack> {
     let n = snap::raw::decompress_len(block).map_err(Unpack::damaged)?;
     if n > block.len().saturating_mul(MAX_RATIO) {
         return Err(Unpack::damaged("a length that its bytes cannot make"));
     }
-    let start = out.len();
-    if n > limit.saturating_sub(start) {
+    if n > limit.saturating_sub(at) {
         return Err(Unpack::TooLarge);
     }
-    out.resize(start + n, 0);
-    let place = out.get_mut(start..).unwrap_or_default();
-    let written = snap::raw::Decoder::new()
+    make_room(out, at, n, limit);
+    let place = out.get_mut(at..at + n).unwrap_or_default();
+    snap::raw::Decoder::new()
         .decompress(block, place)
-        .map_err(Unpack::damaged)?;
-    out.truncate(start + written);
-    Ok(())
+        .map_err(Unpack::damaged)
 }

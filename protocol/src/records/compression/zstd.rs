@@ -2,7 +2,7 @@
 
 use rust_zstd::{CompressOptions, Compressor, Decompressor};
 
-use super::{Unpack, first_guess};
+use super::{Unpack, make_room};
 
 /// The least room offered to the decompressor at a time.
 const STEP: usize = 16 * 1024;
@@ -24,25 +24,25 @@ pub(super) fn compress(compressor: &mut Compressor, data: &[u8], out: &mut Vec<u
 pub(super) fn decompress(
     decompressor: &mut Decompressor,
     data: &[u8],
+    out: &mut Vec<u8>,
     limit: usize,
-) -> Result<Vec<u8>, Unpack> {
+) -> Result<usize, Unpack> {
     decompressor.reset();
-    let mut out = vec![0; first_guess(data.len(), limit).max(STEP).min(limit + 1)];
+    make_room(out, 0, STEP.min(limit + 1), limit);
     let (mut read, mut written) = (0, 0);
     loop {
         let before = (read, written);
         let hint = decompressor
-            .decompress_stream(data, &mut read, &mut out, &mut written)
+            .decompress_stream(data, &mut read, out, &mut written)
             .map_err(Unpack::damaged)?;
         if written > limit {
             return Err(Unpack::TooLarge);
         }
         if hint == 0 && read == data.len() {
-            out.truncate(written);
-            return Ok(out);
+            return Ok(written);
         }
         if written == out.len() {
-            out.resize((2 * written).max(STEP).min(limit + 1), 0);
+            make_room(out, written, 1, limit);
         } else if (read, written) == before {
             return Err(Unpack::damaged("the frame ends too early"));
         }
