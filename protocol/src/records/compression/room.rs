@@ -9,12 +9,11 @@ use bytes::Bytes;
 /// So many buffers are kept, none of them larger than this: at most 4 MiB for each decompressor.
 const KEPT: usize = 4;
 const LARGEST: usize = 1 << 20;
-/// The least room that is made.
-const LEAST: usize = 16 * 1024;
 /// What is smaller is copied out of its buffer.
 const SMALL: usize = 16 * 1024;
-/// In eighths, what batches are taken to grow to before one was seen.
-const AT_FIRST: usize = 4 * 8;
+/// In eighths, what batches are taken to grow to: before one was seen, and at most. Few bytes must not cost much
+/// because others before them grew far.
+const MOST: usize = 4 * 8;
 
 #[derive(Debug)]
 pub(super) struct Rooms {
@@ -27,7 +26,7 @@ impl Default for Rooms {
     fn default() -> Self {
         Self {
             free: Arc::default(),
-            growth: AT_FIRST,
+            growth: MOST,
         }
     }
 }
@@ -35,8 +34,8 @@ impl Default for Rooms {
 impl Rooms {
     /// Room for what so many bytes are likely to decompress to. What is in it means nothing.
     pub(super) fn take(&self, packed: usize, limit: usize) -> Vec<u8> {
-        let guess = packed.saturating_mul(self.growth + 1) / 8;
-        let guess = guess.min(limit).clamp(LEAST, LARGEST);
+        let guess = packed.saturating_mul(self.growth) / 8;
+        let guess = guess.min(limit).min(LARGEST);
         let fits = |len: usize| len >= guess && (guess <= SMALL || !is_wasted(len, guess));
         self.free.take(fits).unwrap_or_else(|| vec![0; guess])
     }
@@ -44,8 +43,9 @@ impl Rooms {
     /// What was decompressed stands in the first `used` bytes of the room. A batch holds no more than half
     /// as much again as it is charged for, however large the room was.
     pub(super) fn fill(&mut self, room: Vec<u8>, used: usize, packed: usize) -> Bytes {
-        let grew = used.saturating_mul(8) / packed.max(1);
-        self.growth = grew.max((3 * self.growth + grew) / 4).min(1 << 16);
+        // One eighth to spare.
+        let grew = used.saturating_mul(8) / packed.max(1) + 1;
+        self.growth = grew.max((3 * self.growth + grew) / 4).min(MOST);
         let filled = room.get(..used).unwrap_or_default();
         if used < SMALL || is_wasted(room.len(), used) {
             let copy = Bytes::copy_from_slice(filled);
