@@ -96,6 +96,23 @@ mod tests {
         assert!(attempts.delay(&Backoff::RETRY).as_millis() <= 120);
     }
 
+    /// The first numbers of SplitMix64 for seed 0, as its author gives them.
+    #[test]
+    fn random_numbers_are_those_of_the_known_generator() {
+        let mut random = Random(0);
+        let first = [(); 3].map(|()| random.bits());
+        let known = [
+            0xe220_a839_7b1d_cdaf,
+            0x6e78_9e6a_a1b9_65f4,
+            0x06c4_5d18_8009_454f,
+        ];
+        assert_eq!(first, known);
+        assert_eq!(Random(0).below(1000), (known[0] % 1000) as usize);
+        assert_eq!(Random(0).below(0), 0);
+        let fraction = Random(0).fraction();
+        assert!((fraction - 0.883_311_5).abs() < 1e-6, "{fraction}");
+    }
+
     #[test]
     fn two_clients_do_not_wait_alike() {
         let wait = |seed| Attempts::new(seed).delay(&Backoff::RETRY);

@@ -445,3 +445,108 @@ fn a_leader_is_known_only_with_its_address() {
     let knows = |id| Leaders::knows(&**c.topology(), id);
     assert!(knows(2) && !knows(3));
 }
+
+fn failing(code: ErrorCode) -> MetadataTopic {
+    MetadataTopic {
+        name: Some("t".into()),
+        error_code: code,
+        ..MetadataTopic::default()
+    }
+}
+
+#[test]
+fn every_answer_and_every_topic_forgotten_makes_a_newer_topology() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    let mut before = c.topology().generation;
+    for _ in 0..3 {
+        take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+        assert_eq!(c.topology().generation, before + 1);
+        before += 1;
+    }
+    c.handle_leases(now, |_| false);
+    assert_eq!(c.topology().generation, before, "nothing was forgotten");
+    c.handle_leases(now + MAX_IDLE, |_| false);
+    assert_eq!(c.topology().generation, before + 1);
+}
+
+/// What is forgotten of one topic leaves the others, their ids and their errors alone.
+#[test]
+fn only_the_topics_that_are_idle_are_forgotten() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    c.handle_interest(now, "u".into());
+    let mut u = topic(8, 2, 3);
+    u.name = Some("u".into());
+    take(&mut c, now, &answer(vec![topic(7, 1, 5), u.clone()]));
+    let later = now + MAX_IDLE;
+    c.handle_leases(later, |name| name == "u");
+    assert!(c.topology().topic("t").is_none());
+    assert!(c.topology().topic_by_id(Uuid::from_u128(7)).is_none());
+    assert_eq!(c.topology().leader("u", 0), Some((2, 3)));
+    assert!(c.topology().topic_by_id(Uuid::from_u128(8)).is_some());
+    // An error of a topic that is wanted stays, and goes with the last interest in it.
+    u.error_code = ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
+    take(&mut c, later, &answer(vec![u]));
+    assert!(c.topology().errors.contains_key("u"));
+    c.handle_leases(later, |name| name == "u");
+    assert!(c.topology().errors.contains_key("u"), "it is in use");
+    c.handle_leases(later + MAX_IDLE, |_| false);
+    assert!(!c.topology().errors.contains_key("u"));
+}
+
+/// Errors of earlier callers are dropped for a topic that nobody wanted, and for no other.
+#[test]
+fn an_interest_in_a_topic_that_is_wanted_already_keeps_its_errors() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    let unknown = failing(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+    take(&mut c, now, &answer(vec![unknown]));
+    c.handle_interest(now, "t".into());
+    assert!(c.topology().errors.contains_key("t"));
+}
+
+/// What is known and wanted already is no reason to ask.
+#[test]
+fn a_refresh_is_asked_for_by_news_and_not_by_age() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    assert!(c.is_asked_for());
+    assert!(c.poll_refresh(now));
+    assert!(!c.is_asked_for());
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    c.handle_interest(now, "t".into());
+    assert!(!c.is_asked_for());
+    assert_eq!(c.poll_timeout(), Some(now + MAX_AGE));
+    // Due by age: what turns out to be stale then is seen by that refresh.
+    c.handle_stale(now + MAX_AGE);
+    assert!(!c.is_asked_for());
+    assert!(c.poll_refresh(now + MAX_AGE));
+    take(&mut c, now + MAX_AGE, &answer(vec![topic(7, 1, 5)]));
+    c.handle_interest(now + MAX_AGE, "new".into());
+    assert!(c.is_asked_for());
+}
+
+#[test]
+fn what_is_stale_while_an_answer_is_on_its_way_is_asked_for_after_it() {
+    let now = Instant::now();
+    let mut c = cluster_of_t(now);
+    assert!(c.poll_refresh(now));
+    c.handle_stale(now);
+    take(&mut c, now, &answer(vec![topic(7, 1, 5)]));
+    let next = c.poll_timeout().expect("there is a next one");
+    assert!(next > now && next < now + Backoff::RETRY.longest * 2);
+}
+
+#[test]
+fn the_error_of_another_cluster_names_both() {
+    let other = OtherCluster {
+        ours: "one".into(),
+        theirs: "two".into(),
+    };
+    let text = other.to_string();
+    assert!(
+        text.contains("cluster two") && text.contains("cluster one"),
+        "{text}"
+    );
+}
