@@ -304,3 +304,52 @@ fn a_peer_that_leaves_says_when() {
     read(&mut c, &response(0, b"")).expect("in order");
     assert_eq!(c.handle_closed(), Fault::Closed);
 }
+
+/// Runs of requests without an answer are kept apart by those that want one, up to a limit: the oldest run is
+/// forgotten, and no other.
+#[test]
+fn so_many_runs_of_requests_without_an_answer_are_kept() {
+    let now = Instant::now();
+    let kept = i32::try_from(MAX_UNASKED).expect("it is small");
+    let with_runs = |runs: i32| {
+        let mut c = Connection::default();
+        for id in 0..2 * runs {
+            let (answered, request) = (id % 2 == 1, outgoing(()));
+            c.handle_request(
+                now,
+                Outgoing {
+                    answered,
+                    ..request
+                },
+            );
+        }
+        c
+    };
+    let takes = |runs, id| read(&mut with_runs(runs), &response(id, b"")).is_ok();
+    assert!(takes(kept, 0));
+    assert!(!takes(kept + 1, 0), "it is forgotten");
+    assert!(takes(kept + 1, 2), "the next one is not");
+}
+
+/// An answer that wanted none does not make the request behind it one without an answer.
+#[test]
+fn a_request_between_those_without_an_answer_keeps_its_own() {
+    let now = Instant::now();
+    let mut c = Connection::default();
+    for answered in [false, true, false] {
+        let request = outgoing(answered);
+        c.handle_request(
+            now,
+            Outgoing {
+                answered,
+                ..request
+            },
+        );
+    }
+    assert_eq!(c.in_flight(), 1);
+    let got = read(&mut c, &response(1, b"x")).expect("it was asked for");
+    assert_eq!(got.len(), 1);
+    assert_eq!(c.in_flight(), 0);
+    let again = read(&mut c, &response(1, b"x"));
+    assert_eq!(again, Err(Fault::Unsolicited(1)), "it was answered");
+}
