@@ -1,6 +1,5 @@
 //! The buffers that batches are decompressed into. A buffer that was let go is used again, last in, first
-//! out: it is in the processor's caches yet, needs no zeroing, and its pages are there. To a consumer of
-//! compressed batches, new memory for each one costs about as much as the decompression.
+//! out: it is in the processor's caches yet, its pages are there, and it need not be zeroed.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
