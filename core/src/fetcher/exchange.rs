@@ -116,7 +116,7 @@ pub struct Fetch {
     /// From where to fetch what, in order: byte limits are used up from the front. In a session, those
     /// whose position or leader epoch changed; the broker knows the others.
     pub partitions: Vec<Wanted>,
-    /// What leaves the session, as it was asked for.
+    /// The partitions that leave the session, each as this client asked for it.
     pub forgotten: Vec<Wanted>,
 }
 

@@ -418,7 +418,7 @@ impl Leaders for Id {
     }
 }
 
-/// The broker compares ids, and would keep a topic that it is told to forget under another one.
+/// A broker compares ids: told to forget a partition under another id, it keeps the partition.
 #[test]
 fn a_topic_leaves_a_session_under_the_id_that_it_came_under() {
     let now = Instant::now();
@@ -427,7 +427,7 @@ fn a_topic_leaves_a_session_under_the_id_that_it_came_under() {
     f.poll_fetch(now, &Id(7)).expect("both are ready");
     assert!(f.handle_fetch_done(1, 77));
     f.handle_unassigned(a);
-    // Created again, and assigned again: the old one leaves all the same.
+    // The application assigns the partition again, and the topic has a new id by now.
     f.handle_assigned("t".into(), 0, Start::Offset(0), 9);
     let fetch = f.poll_fetch(now, &Id(8)).expect("one is new");
     let ids = |all: &[Wanted]| all.iter().map(|w| w.topic_id.as_u128()).collect::<Vec<_>>();

@@ -85,6 +85,7 @@ impl Driver {
         self.pause(fetch.broker);
     }
 
+    /// Asks a broker for nothing for a while.
     fn pause(&mut self, broker: i32) {
         let pause = self.client.retry_backoff().first;
         let until = (Instant::now() + pause).into_std();

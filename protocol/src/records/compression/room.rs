@@ -8,7 +8,7 @@ use bytes::Bytes;
 /// So many buffers are kept, none of them larger than this: at most 4 MiB for each decompressor.
 const KEPT: usize = 4;
 const LARGEST: usize = 1 << 20;
-/// What is smaller is copied out of its buffer.
+/// A batch smaller than this is copied, and its buffer is free again at once.
 const SMALL: usize = 16 * 1024;
 /// In eighths, what batches are taken to grow to: before one was seen, and at most. Few bytes must not cost much
 /// because others before them grew far.
@@ -39,8 +39,8 @@ impl Rooms {
         self.free.take(fits).unwrap_or_else(|| vec![0; guess])
     }
 
-    /// What was decompressed stands in the first `used` bytes of the room. A batch holds no more than half
-    /// as much again as it is charged for, however large the room was.
+    /// Makes a batch of the first `used` bytes of the room. The batch keeps at most half as much memory again as
+    /// it has bytes: a larger room would make a consumer hold more than its budget counts.
     pub(super) fn fill(&mut self, room: Vec<u8>, used: usize, packed: usize) -> Bytes {
         // One eighth to spare.
         let grew = used.saturating_mul(8) / packed.max(1) + 1;
