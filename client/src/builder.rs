@@ -5,6 +5,7 @@ use std::{sync::Arc, time::Duration};
 use ottla_core::{
     backoff::Random,
     cluster::{self, Cluster},
+    connection::FramePool,
 };
 use tokio::time::Instant;
 
@@ -115,6 +116,7 @@ impl ClientBuilder {
             max_idle: settings.connections_max_idle,
             backoff: settings.reconnect_backoff(),
             max_frame: settings.max_frame,
+            frames: FramePool::default(),
             seeds: settings.seeds.clone(),
             checks_cluster: settings.checks_cluster,
         };

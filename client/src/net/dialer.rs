@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use ottla_core::backoff::Backoff;
+use ottla_core::{backoff::Backoff, connection::FramePool};
 use ottla_protocol::messages::ApiKey;
 
 use super::connect::Connect;
@@ -17,6 +17,8 @@ pub(crate) struct Dialer {
     pub(crate) max_idle: Duration,
     pub(crate) backoff: Backoff,
     pub(crate) max_frame: usize,
+    /// The memory of large frames.
+    pub(crate) frames: FramePool,
     pub(crate) seeds: Seeds,
     /// `metadata.cluster.check.enable`.
     pub(crate) checks_cluster: bool,

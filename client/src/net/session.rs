@@ -174,7 +174,7 @@ impl Task {
         let mut setup = Setup::new(client_id, env!("CARGO_PKG_VERSION"), meant);
         loop {
             let mut io = self.dial(started, deadline).await?;
-            let mut machine = Connection::new(self.dialer.max_frame);
+            let mut machine = Connection::new(self.dialer.max_frame, self.dialer.frames.clone());
             match self
                 .set_up(&mut setup, &mut *io, &mut machine, started, deadline)
                 .await

@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 
-use super::Fault;
+use super::{Fault, FramePool};
 
 /// What is read at a time while no large frame is expected.
 const SCRATCH: usize = 64 * 1024;
@@ -16,15 +16,20 @@ pub(super) struct Inbox {
     received: bool,
     /// The size of the frame at the front, its prefix included, once that is known.
     expected: Option<usize>,
+    pool: FramePool,
+    /// The last frame was a large one.
+    was_large: bool,
 }
 
 impl Inbox {
-    pub(super) fn new(max_frame: usize) -> Self {
+    pub(super) fn new(max_frame: usize, pool: FramePool) -> Self {
         Self {
             buf: BytesMut::new(),
             max_frame,
             received: false,
             expected: None,
+            pool,
+            was_large: false,
         }
     }
 
@@ -43,7 +48,13 @@ impl Inbox {
             .expected
             .map_or(COPY_BELOW, |_| missing.clamp(1, COPY_BELOW));
         if self.buf.capacity() - have < used_up {
-            self.buf.reserve(room);
+            let used = self.expected.and_then(|size| self.pool.take(size, have));
+            if let Some(mut used) = used {
+                used.extend_from_slice(&self.buf);
+                self.buf = used;
+            } else {
+                self.buf.reserve(room);
+            }
         }
         &mut self.buf
     }
@@ -62,14 +73,32 @@ impl Inbox {
             return Ok(None);
         }
         self.expected = None;
+        let is_large = size > SCRATCH;
+        if self.was_large && !is_large {
+            self.pool.clear();
+        }
+        self.was_large = is_large;
+        Ok(Some(self.cut(size)))
+    }
+
+    /// Takes the frame of this size, its prefix included, from the front.
+    fn cut(&mut self, size: usize) -> Bytes {
         if size < COPY_BELOW {
             let frame = Bytes::copy_from_slice(self.buf.get(4..size).unwrap_or_default());
             self.buf.advance(size);
-            return Ok(Some(frame));
+            return frame;
         }
-        let mut frame = self.buf.split_to(size).freeze();
+        let mut frame = if size > SCRATCH {
+            // What has come of the next frame does not stay in the memory of this one.
+            let next = BytesMut::from(self.buf.get(size..).unwrap_or_default());
+            let mut large = std::mem::replace(&mut self.buf, next);
+            large.truncate(size);
+            self.pool.lend(large)
+        } else {
+            self.buf.split_to(size).freeze()
+        };
         frame.advance(4);
-        Ok(Some(frame))
+        frame
     }
 
     pub(super) fn has_received(&self) -> bool {
@@ -78,5 +107,53 @@ impl Inbox {
 
     pub(super) fn is_mid_frame(&self) -> bool {
         !self.buf.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SIZE: usize = 300_000;
+
+    /// Lets so many bytes come in, each of them `with` after the length, and a part of the next frame.
+    fn receive(inbox: &mut Inbox, with: u8) -> Bytes {
+        let mut stream = (SIZE as u32).to_be_bytes().to_vec();
+        stream.resize(4 + SIZE, with);
+        let mut rest = stream.get(inbox.buf.len()..).unwrap_or_default();
+        loop {
+            if let Some(frame) = inbox.next_frame().expect("a length like others") {
+                return frame;
+            }
+            let buffer = inbox.buffer();
+            let n = rest.len().min(buffer.capacity() - buffer.len()).min(50_000);
+            buffer.extend_from_slice(&rest[..n]);
+            rest = &rest[n..];
+            if rest.is_empty() {
+                buffer.extend_from_slice(&(SIZE as u32).to_be_bytes()[..2]);
+            }
+        }
+    }
+
+    #[test]
+    fn large_frames_are_read_into_the_memory_of_those_that_are_gone_until_a_small_one_comes() {
+        let pool = FramePool::default();
+        let mut inbox = Inbox::new(1 << 20, pool.clone());
+        let first = receive(&mut inbox, 1);
+        let at = first.as_ptr();
+        let second = receive(&mut inbox, 2);
+        assert!(first.iter().all(|byte| *byte == 1), "it is held");
+        drop(first);
+        let third = receive(&mut inbox, 3);
+        assert_eq!(third.as_ptr(), at);
+        assert_eq!(&third[..], vec![3; SIZE]);
+        assert_eq!(&second[..], vec![2; SIZE]);
+        drop((second, third));
+        assert!(pool.kept() >= 2 * SIZE);
+        inbox.buf.clear();
+        inbox.buf.extend_from_slice(&[0, 0, 0, 4, 1, 2, 3, 4]);
+        let small = inbox.next_frame().expect("a length like others");
+        assert_eq!(small.as_deref(), Some(&[1, 2, 3, 4][..]));
+        assert_eq!(pool.kept(), 0, "a small frame ends it");
     }
 }

@@ -6,6 +6,7 @@
 
 mod fault;
 mod inbox;
+mod pool;
 pub mod setup;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use ottla_protocol::frame::{self, Frame};
 
 pub use fault::Fault;
 use inbox::Inbox;
+pub use pool::FramePool;
 
 /// The largest frame that is taken from a broker: more than any sane `fetch.max.bytes`.
 pub const MAX_FRAME: usize = 100 << 20;
@@ -83,19 +85,20 @@ pub struct Outgoing<T> {
 
 impl<T> Default for Connection<T> {
     fn default() -> Self {
-        Self::new(MAX_FRAME)
+        Self::new(MAX_FRAME, FramePool::default())
     }
 }
 
 impl<T> Connection<T> {
-    /// A fresh connection that takes frames of up to `max_frame` bytes.
+    /// A fresh connection that takes frames of up to `max_frame` bytes, large ones into the memory of others
+    /// of the pool.
     #[must_use]
-    pub fn new(max_frame: usize) -> Self {
+    pub fn new(max_frame: usize, pool: FramePool) -> Self {
         Self {
             outbox: VecDeque::new(),
             queued: 0,
             written: 0,
-            inbox: Inbox::new(max_frame),
+            inbox: Inbox::new(max_frame, pool),
             in_flight: VecDeque::new(),
             unanswering: VecDeque::new(),
             unasked: VecDeque::new(),
