@@ -65,7 +65,7 @@ settings! {
         isolation: Isolation = Isolation::ReadUncommitted, "isolation.level";
         /// Frames and opened batches that wait for the application. More takes memory and, measured, makes
         /// nothing faster on one machine; a distant cluster may want more. librdkafka has 65536.
-        queued: Kib = Kib(16 << 20), "queued.max.messages.kbytes", in 1..;
+        queued: Kib = Kib(8 << 20), "queued.max.messages.kbytes", in 1..;
         /// Reads from a replica in this rack, where the brokers name one (KIP-392).
         rack: Arc<str> = "".into(), "client.rack", shown "none";
         also {
