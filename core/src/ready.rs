@@ -9,6 +9,8 @@ use std::{
     time::Instant,
 };
 
+use rustc_hash::FxHashMap;
+
 /// The queues of partitions that may send, by their slot `S`.
 #[derive(Debug)]
 pub(crate) struct Ready<S> {
@@ -19,7 +21,7 @@ pub(crate) struct Ready<S> {
     /// Brokers that asked for a pause, by its end.
     pauses: BTreeSet<(Instant, i32)>,
     /// Where each queued partition stands.
-    places: HashMap<S, Place>,
+    places: FxHashMap<S, Place>,
     /// Numbers the entries of all queues, in their order.
     next_entry: u64,
 }
@@ -64,7 +66,7 @@ impl<S> Default for Ready<S> {
             brokers: HashMap::new(),
             turns: VecDeque::new(),
             pauses: BTreeSet::new(),
-            places: HashMap::new(),
+            places: FxHashMap::default(),
             next_entry: 0,
         }
     }

@@ -1,23 +1,21 @@
 //! When something happens to a partition by itself: one timer per partition, soonest first.
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    hash::Hash,
-    time::Instant,
-};
+use std::{collections::BTreeSet, hash::Hash, time::Instant};
+
+use rustc_hash::FxHashMap;
 
 /// The timers of partitions, by their slot `S`.
 #[derive(Debug)]
 pub(crate) struct Timers<S> {
     due: BTreeSet<(Instant, S)>,
-    set: HashMap<S, Instant>,
+    set: FxHashMap<S, Instant>,
 }
 
 impl<S> Default for Timers<S> {
     fn default() -> Self {
         Self {
             due: BTreeSet::new(),
-            set: HashMap::new(),
+            set: FxHashMap::default(),
         }
     }
 }

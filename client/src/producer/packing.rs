@@ -9,6 +9,7 @@ use std::{
 
 use ottla_core::producer::{Batch, Slot};
 use ottla_protocol::records::{Compression, Compressor};
+use rustc_hash::FxHashMap;
 
 use super::{batch::Held, memory::PAGE, record::Completion, settings::Settings};
 
@@ -47,7 +48,7 @@ pub(super) struct Packing {
     free: usize,
     waiting: VecDeque<(Slot, u64, Batch<Held>)>,
     /// In order, by partition; those that are done stand there until those in front of them are.
-    queues: HashMap<Slot, Queue>,
+    queues: FxHashMap<Slot, Queue>,
     next: u64,
 }
 
@@ -124,7 +125,7 @@ impl Packing {
             compressors: Vec::new(),
             free: settings.packers(),
             waiting: VecDeque::new(),
-            queues: HashMap::new(),
+            queues: FxHashMap::default(),
             next: 0,
         }
     }

@@ -22,6 +22,7 @@ use std::{
 };
 
 use ottla_protocol::ErrorCode;
+use rustc_hash::FxHashMap;
 
 pub use exchange::{
     Fetch, Fetched, InvalidStart, Leaders, Lookup, Lookups, Problem, Reset, Settings, Slot, Start,
@@ -39,13 +40,13 @@ const IN_FLIGHT: usize = 1;
 #[derive(Debug)]
 pub struct Fetcher {
     settings: Settings,
-    partitions: HashMap<Slot, Partition>,
+    partitions: FxHashMap<Slot, Partition>,
     /// Partitions that may be fetched.
     fetches: Ready<Slot>,
     /// What each broker knows of what is wanted of it.
     sessions: HashMap<i32, Session>,
     /// The broker in whose session a partition is.
-    member_of: HashMap<Slot, i32>,
+    member_of: FxHashMap<Slot, i32>,
     /// Partitions whose position must be looked up.
     lookups: Ready<Slot>,
     timers: Timers<Slot>,
@@ -61,10 +62,10 @@ impl Fetcher {
     pub fn new(settings: Settings, seed: u64) -> Self {
         Self {
             settings,
-            partitions: HashMap::new(),
+            partitions: FxHashMap::default(),
             fetches: Ready::default(),
             sessions: HashMap::new(),
-            member_of: HashMap::new(),
+            member_of: FxHashMap::default(),
             lookups: Ready::default(),
             timers: Timers::default(),
             problems: VecDeque::new(),

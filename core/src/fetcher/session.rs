@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use rustc_hash::FxHashMap;
+
 use super::{Slot, Wanted};
 
 /// What one broker knows of what is wanted of it.
@@ -15,7 +17,7 @@ pub(super) struct Session {
     id: i32,
     /// The number of the next request.
     epoch: i32,
-    members: HashMap<Slot, Wanted>,
+    members: FxHashMap<Slot, Wanted>,
     places: HashMap<(Arc<str>, i32), Slot>,
     /// Members that may have changed since the last request.
     dirty: BTreeSet<Slot>,

@@ -27,12 +27,13 @@ mod tests;
 mod verdict;
 
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
     time::Instant,
 };
 
 use ottla_protocol::{ErrorCode, records::ProducerStamp};
+use rustc_hash::FxHashMap;
 
 pub use exchange::{
     Answer, Batch, Missing, Notice, Outcome, Request, RequestId, Sent, Settings, Slot,
@@ -56,7 +57,7 @@ pub struct Producer<B> {
     active: BTreeSet<Slot>,
     ready: Ready<Slot>,
     timers: Timers<Slot>,
-    requests: HashMap<RequestId, InFlight>,
+    requests: FxHashMap<RequestId, InFlight>,
     finished: VecDeque<(Slot, B, Outcome)>,
     /// Batches that are too large for their broker.
     to_split: VecDeque<(Slot, B)>,
@@ -87,7 +88,7 @@ impl<B> Producer<B> {
             active: BTreeSet::new(),
             ready: Ready::default(),
             timers: Timers::default(),
-            requests: HashMap::new(),
+            requests: FxHashMap::default(),
             finished: VecDeque::new(),
             to_split: VecDeque::new(),
             stale: BTreeSet::new(),

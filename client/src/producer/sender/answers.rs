@@ -1,7 +1,6 @@
 //! From the brokers back: what an answer says of each batch, and how a batch ends.
 
 use std::{
-    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant as StdInstant},
 };
@@ -15,6 +14,7 @@ use ottla_protocol::{
     messages::{InitProducerIdRequest, ProduceResponse, ProducedPartition},
     wire::Request,
 };
+use rustc_hash::FxHashMap;
 use tokio::time::Instant;
 
 use super::{Event, Produced, Sender};
@@ -126,7 +126,7 @@ impl Sender {
 
     fn answered(&mut self, now: StdInstant, id: RequestId, response: &ProduceResponse) {
         let topology = self.client.topology();
-        let (mut answers, mut refusals) = (HashMap::new(), HashMap::new());
+        let (mut answers, mut refusals) = (FxHashMap::default(), FxHashMap::default());
         for topic in &response.responses {
             let by_id = topology.topic_by_id(topic.topic_id).map(|t| t.name.clone());
             let name = if topic.topic_id.is_nil() {

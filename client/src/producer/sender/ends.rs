@@ -1,12 +1,13 @@
 //! Batches that leave the machine: cut in two, finished, or given up.
 
-use std::{collections::HashMap, sync::Arc, time::Instant as StdInstant};
+use std::{sync::Arc, time::Instant as StdInstant};
 
 use ottla_core::{
     failure::Failure,
     producer::{Batch, Outcome, Slot},
 };
 use ottla_protocol::ErrorCode;
+use rustc_hash::FxHashMap;
 
 use super::{
     Sender,
@@ -20,7 +21,7 @@ use crate::producer::{
 
 impl Sender {
     /// Cuts what was too large, and ends what is done with.
-    pub(super) fn finish_all(&mut self, refusals: &HashMap<Slot, Arc<Refusal>>) {
+    pub(super) fn finish_all(&mut self, refusals: &FxHashMap<Slot, Arc<Refusal>>) {
         while let Some((slot, held)) = self.machine.poll_split() {
             self.split(slot, held);
         }
@@ -80,6 +81,6 @@ impl Sender {
             self.flushes.end(number);
         }
         self.machine.abort();
-        self.finish_all(&HashMap::new());
+        self.finish_all(&FxHashMap::default());
     }
 }

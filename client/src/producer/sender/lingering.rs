@@ -11,6 +11,7 @@ use std::{
 };
 
 use ottla_core::producer::Slot;
+use rustc_hash::FxHashMap;
 
 use crate::producer::queue::Queue;
 
@@ -31,7 +32,7 @@ pub(super) struct Lingering {
     linger: Duration,
     /// `delivery.timeout.ms`
     timeout: Duration,
-    open: HashMap<Slot, Open>,
+    open: FxHashMap<Slot, Open>,
     /// Every open batch has one timer: the end of its linger, and after that the end of its time.
     timers: BTreeSet<(Instant, Slot)>,
     /// Overdue batches that must be looked at.
@@ -55,7 +56,7 @@ impl Lingering {
         Self {
             linger,
             timeout,
-            open: HashMap::new(),
+            open: FxHashMap::default(),
             timers: BTreeSet::new(),
             examine: BTreeSet::new(),
             blocked: HashMap::new(),

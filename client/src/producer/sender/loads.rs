@@ -1,12 +1,13 @@
 //! Which partitions and brokers batches wait for, as the sender sees it.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use ottla_core::{cluster::Topology, producer::Slot};
+use rustc_hash::FxHashMap;
 
 use crate::producer::{accumulator::Accumulator, load::Standing, queue::Queue};
 
@@ -17,9 +18,9 @@ pub(super) struct Loads {
     adaptive: bool,
     /// `partitioner.availability.timeout.ms`; zero is never.
     timeout: Duration,
-    queues: HashMap<Slot, Arc<Queue>>,
+    queues: FxHashMap<Slot, Arc<Queue>>,
     /// The leaders of the partitions in which batches wait.
-    leaders: HashMap<Slot, i32>,
+    leaders: FxHashMap<Slot, i32>,
     /// Brokers that batches wait for.
     waited_for: BTreeMap<i32, Waited>,
     late: BTreeSet<i32>,
@@ -37,8 +38,8 @@ impl Loads {
         Self {
             adaptive,
             timeout,
-            queues: HashMap::new(),
-            leaders: HashMap::new(),
+            queues: FxHashMap::default(),
+            leaders: FxHashMap::default(),
             waited_for: BTreeMap::new(),
             late: BTreeSet::new(),
         }

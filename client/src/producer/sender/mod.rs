@@ -24,6 +24,7 @@ use ottla_core::{
     producer::{self, Batch, Missing, Notice, RequestId, Slot, State},
 };
 use ottla_protocol::{ErrorCode, messages::ProduceResponse};
+use rustc_hash::FxHashMap;
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinSet,
@@ -364,7 +365,7 @@ impl Sender {
             self.client.metadata().hint(TopologyRequest::Stale);
         }
         self.report_notices();
-        self.finish_all(&HashMap::new());
+        self.finish_all(&FxHashMap::default());
         self.flushes.answer();
     }
 
