@@ -11,7 +11,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
         mpsc,
     },
     thread,
@@ -19,7 +19,10 @@ use std::{
 };
 
 use cpu_time::ThreadTime;
-use ottla::{Client, Consumer, Producer, Record, Start, protocol::messages::ApiKey};
+use ottla::{
+    Client, Consumer, Producer, Record, Start,
+    protocol::messages::{ApiKey, ProduceResponse},
+};
 use ottla_broker::{Action, Cluster};
 use ottla_tests::create;
 use tokio::runtime::{Builder, Runtime};
@@ -32,10 +35,11 @@ const BESIDE: i32 = 20_000;
 const IDLE: Duration = Duration::from_secs(6);
 
 /// What is measured, and in what.
-const HEAD: [[&str; 8]; 3] = [
+const HEAD: [[&str; 9]; 3] = [
     [
         "partitions",
         "round robin",
+        "ten to a batch",
         "beside a silent broker",
         "assign all",
         "seek all",
@@ -43,10 +47,11 @@ const HEAD: [[&str; 8]; 3] = [
         "idle",
         "memory",
     ],
-    ["---"; 8],
+    ["---"; 9],
     [
         "",
-        "us/record",
+        "us/record (records/batch)",
+        "us/record (records/batch)",
         "us/record",
         "us/partition (s)",
         "us/partition (s)",
@@ -78,8 +83,17 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// A cluster on a thread of its own, and a switch that lets its second broker answer no produce request.
-fn cluster() -> Outcome<(Cluster, Arc<AtomicBool>)> {
+/// What is known of the cluster's produce requests, and done to them.
+#[derive(Clone, Default)]
+struct Produced {
+    /// The second broker answers none.
+    silent: Arc<AtomicBool>,
+    /// How many batches were written.
+    batches: Arc<AtomicUsize>,
+}
+
+/// A cluster on a thread of its own.
+fn cluster() -> Outcome<(Cluster, Produced)> {
     let (tell, told) = mpsc::channel();
     thread::spawn(move || {
         let Ok(runtime) = Builder::new_current_thread().enable_all().build() else {
@@ -94,20 +108,27 @@ fn cluster() -> Outcome<(Cluster, Arc<AtomicBool>)> {
         });
     });
     let cluster = told.recv()??;
-    let silent = Arc::new(AtomicBool::new(false));
-    let is_silent = silent.clone();
+    let produced = Produced::default();
+    let Produced { silent, batches } = produced.clone();
     cluster.control(move |request| {
-        let produces = request.api_key == ApiKey::Produce && request.broker == 2;
-        if produces && is_silent.load(Ordering::Relaxed) {
+        if request.api_key != ApiKey::Produce {
+            return Action::Pass;
+        }
+        if request.broker == 2 && silent.load(Ordering::Relaxed) {
             return Action::Drop;
         }
-        Action::Pass
+        let batches = batches.clone();
+        Action::inspect(move |response: &ProduceResponse| {
+            let topics = response.responses.iter();
+            let written = topics.map(|topic| topic.partition_responses.len()).sum();
+            batches.fetch_add(written, Ordering::Relaxed);
+        })
     });
-    Ok((cluster, silent))
+    Ok((cluster, produced))
 }
 
 fn measure(partitions: i32) -> Outcome<Vec<String>> {
-    let (cluster, silent) = cluster()?;
+    let (cluster, produced) = cluster()?;
     let runtime = Builder::new_current_thread().enable_all().build()?;
     let client = runtime.block_on(async {
         let client = Client::builder(cluster.bootstrap()).connect().await?;
@@ -122,7 +143,11 @@ fn measure(partitions: i32) -> Outcome<Vec<String>> {
         let builder = Producer::builder(&client).set("buffer.memory", "400000000");
         builder.build()?
     };
-    row.push(round_robin(&runtime, &producer, partitions)?);
+    // As it comes, the more partitions there are the fewer records are in a batch; and a batch has its price.
+    for each in [RECORDS, 10 * partitions] {
+        let cost = round_robin(&runtime, &producer, partitions, each, &produced)?;
+        row.push(cost);
+    }
     let mut consumer = None;
     let mut times = Ok([String::new(), String::new()]);
     let held = allocation_counter::measure(|| {
@@ -135,7 +160,7 @@ fn measure(partitions: i32) -> Outcome<Vec<String>> {
     runtime.block_on(async { tokio::time::sleep(IDLE).await });
     let idle = start.elapsed().as_secs_f64() * 60_000.0 / IDLE.as_secs_f64();
     drop(consumer);
-    silent.store(true, Ordering::Relaxed);
+    produced.silent.store(true, Ordering::Relaxed);
     row.push(beside(&runtime, &client, &producer, partitions)?);
     row.extend([assigned, sought, busy, format!("{idle:.0}")]);
     row.push(format!("{}", held.bytes_current / i64::from(partitions)));
@@ -146,7 +171,14 @@ fn per(start: ThreadTime, n: i32) -> String {
     format!("{:.2}", start.elapsed().as_secs_f64() * 1e6 / f64::from(n))
 }
 
-fn round_robin(runtime: &Runtime, producer: &Producer, partitions: i32) -> Outcome<String> {
+/// Sends all records in turn to all partitions, and waits for them after so many.
+fn round_robin(
+    runtime: &Runtime,
+    producer: &Producer,
+    partitions: i32,
+    each: i32,
+    produced: &Produced,
+) -> Outcome<String> {
     runtime.block_on(async {
         let record = Record::to(TOPIC).value(&VALUE);
         let send_all = async |records: i32| {
@@ -157,9 +189,17 @@ fn round_robin(runtime: &Runtime, producer: &Producer, partitions: i32) -> Outco
         };
         // Not counted: the first use of each partition.
         send_all(partitions).await?;
+        produced.batches.store(0, Ordering::Relaxed);
         let start = ThreadTime::now();
-        send_all(RECORDS).await?;
-        Ok(per(start, RECORDS))
+        for _ in 0..RECORDS / each {
+            send_all(each).await?;
+        }
+        let cost = per(start, RECORDS);
+        let batches = produced.batches.load(Ordering::Relaxed);
+        Ok(format!(
+            "{cost} ({:.1})",
+            f64::from(RECORDS) / batches as f64
+        ))
     })
 }
 
