@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use ottla_protocol::messages::NodeEndpoint;
-use tokio::sync::watch;
+use tokio::{net::TcpListener, sync::watch};
 
 /// All brokers by id.
 pub(crate) type Brokers = BTreeMap<i32, Broker>;
@@ -14,6 +14,8 @@ pub(crate) struct Broker {
     pub(crate) id: i32,
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
+    /// How many addresses it had before.
+    pub(crate) moves: u32,
     /// Whether it listens on a port of its own, or is reached through pipes only.
     pub(crate) has_socket: bool,
     /// While it runs: its listener and its connections end with this.
@@ -23,6 +25,21 @@ pub(crate) struct Broker {
 impl Broker {
     pub(crate) const fn is_running(&self) -> bool {
         self.running.is_some()
+    }
+
+    /// Takes the address of its socket, or a host name that it has not had.
+    pub(crate) fn readdress(&mut self, socket: Option<&TcpListener>) {
+        if let Some(address) = socket.and_then(|socket| socket.local_addr().ok()) {
+            self.host = address.ip().to_string().into();
+            self.port = address.port();
+            return;
+        }
+        let id = self.id;
+        self.host = match self.moves {
+            0 => format!("broker-{id}").into(),
+            moves => format!("broker-{id}-{moves}").into(),
+        };
+        self.moves += 1;
     }
 
     /// Its rack (`broker.rack`): each broker has one of its own, `rack-1` and so on.

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     listener,
     replicas::Following,
-    starting::{self, bind, creatable},
+    starting::{self, bind, bind_other, creatable},
     state::{Shared, State},
     topics::{NO_LEADER, Partition},
 };
@@ -96,30 +96,58 @@ impl Cluster {
         Ok(())
     }
 
-    /// Starts a stopped broker again, on the port and with the data that it had.
+    /// Starts a stopped broker again, at the address and with the data that it had.
     ///
     /// # Errors
     /// When there is no such broker, it runs already, or somebody else took its port.
     pub async fn start_broker(&self, id: i32) -> Result<(), Error> {
-        let doing = || format!("starting broker {id}");
-        let port = {
-            let state = self.shared().state();
-            let broker = state.brokers.get(&id);
-            let broker = broker.ok_or_else(|| Error::new(ErrorKind::NoSuchBroker, doing()))?;
-            if broker.is_running() {
-                return Err(Error::new(
-                    ErrorKind::BrokerState("it runs already"),
-                    doing(),
-                ));
-            }
-            broker.has_socket.then_some(broker.port)
-        };
-        let listener = match port {
+        let listener = match self.stopped(id)? {
             Some(port) => Some(bind(id, port).await?),
             None => None,
         };
         starting::run(self.shared(), id, listener);
         Ok(())
+    }
+
+    /// Starts a stopped broker again with the data that it had, at another address, as a container may come
+    /// back: another free port, or without a socket another host name. Clients learn it from the others.
+    ///
+    /// ```
+    /// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+    /// let cluster = ottla_broker::Cluster::builder().brokers(2).start().await?;
+    /// let before = cluster.bootstrap();
+    /// cluster.stop_broker(2).await?;
+    /// cluster.start_broker_elsewhere(2).await?;
+    /// assert_ne!(cluster.bootstrap(), before);
+    /// # Ok::<(), ottla_broker::Error>(())
+    /// # }).unwrap();
+    /// ```
+    ///
+    /// # Errors
+    /// When there is no such broker, it runs already, or there is no free port.
+    pub async fn start_broker_elsewhere(&self, id: i32) -> Result<(), Error> {
+        let listener = match self.stopped(id)? {
+            Some(port) => Some(bind_other(id, port).await?),
+            None => None,
+        };
+        if let Some(broker) = self.shared().state().brokers.get_mut(&id) {
+            broker.readdress(listener.as_ref());
+        }
+        starting::run(self.shared(), id, listener);
+        Ok(())
+    }
+
+    /// The port of a broker that is to be started, where it has one.
+    fn stopped(&self, id: i32) -> Result<Option<u16>, Error> {
+        let doing = || format!("starting broker {id}");
+        let state = self.shared().state();
+        let broker = state.brokers.get(&id);
+        let broker = broker.ok_or_else(|| Error::new(ErrorKind::NoSuchBroker, doing()))?;
+        if broker.is_running() {
+            let kind = ErrorKind::BrokerState("it runs already");
+            return Err(Error::new(kind, doing()));
+        }
+        Ok(broker.has_socket.then_some(broker.port))
     }
 
     /// Makes another running replica in sync the leader of a partition; its epoch grows by one. What

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The port of every broker that has no socket; their names tell them apart.
-const PIPE_PORT: u16 = 9092;
+pub(crate) const PIPE_PORT: u16 = 9092;
 
 /// How brokers are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,20 +29,15 @@ impl Transport {
             Self::Tcp => Some(bind(id, 0).await?),
             Self::Memory => None,
         };
-        let (host, port) = match &listener {
-            Some(listener) => {
-                let address = listener.local_addr().map_err(|e| io_error(e, id))?;
-                (address.ip().to_string(), address.port())
-            }
-            None => (format!("broker-{id}"), PIPE_PORT),
-        };
-        let broker = Broker {
+        let mut broker = Broker {
             id,
-            host: host.into(),
-            port,
+            host: Arc::default(),
+            port: PIPE_PORT,
+            moves: 0,
             running: None,
             has_socket: self == Self::Tcp,
         };
+        broker.readdress(listener.as_ref());
         Ok((broker, listener))
     }
 }
@@ -51,6 +46,17 @@ impl Transport {
 pub(crate) async fn bind(broker: i32, port: u16) -> Result<TcpListener, Error> {
     let listener = TcpListener::bind(("127.0.0.1", port)).await;
     listener.map_err(|e| io_error(e, broker))
+}
+
+/// Opens another port than the one that a broker had.
+pub(crate) async fn bind_other(broker: i32, port: u16) -> Result<TcpListener, Error> {
+    let listener = bind(broker, 0).await?;
+    let is_other = |l: &TcpListener| l.local_addr().is_ok_and(|address| address.port() != port);
+    if is_other(&listener) {
+        return Ok(listener);
+    }
+    // The first is open yet, so this is another.
+    bind(broker, 0).await
 }
 
 fn io_error(error: std::io::Error, broker: i32) -> Error {

@@ -89,6 +89,27 @@ async fn a_fetcher_of_another_history_is_told_where_it_departs() {
 }
 
 #[tokio::test]
+async fn a_broker_that_comes_back_elsewhere_is_not_where_it_was() {
+    let cluster = cluster(Cluster::builder().brokers(2).topic("t", 1)).await;
+    Client::of(&cluster, 1)
+        .await
+        .produce("t", batch(&["a"]))
+        .await;
+    for host in ["broker-1-1", "broker-1-2"] {
+        cluster.stop_broker(1).await.expect("it ran");
+        let started = cluster.start_broker_elsewhere(1).await;
+        started.expect("it was stopped");
+        assert_eq!(cluster.bootstrap(), format!("{host}:9092,broker-2:9092"));
+        let gone = cluster.connect("broker-1", 9092).await;
+        let gone = gone.expect_err("it is not there any more");
+        assert_eq!(gone.kind(), io::ErrorKind::ConnectionRefused);
+        cluster.connect(host, 9092).await.expect("it is there");
+    }
+    let again = cluster.start_broker_elsewhere(1).await;
+    assert!(again.is_err(), "it runs");
+}
+
+#[tokio::test]
 async fn a_stopped_broker_cuts_refuses_and_comes_back_with_its_data() {
     let cluster = cluster(Cluster::builder().brokers(2).topic("t", 1)).await;
     let mut client = Client::of(&cluster, 1).await;
