@@ -341,9 +341,11 @@ impl Faults {
         let frame = frame::request(produce, request.version, Some(GHOST));
         let frame = frame.expect("it was just read");
         self.note(format!("    a copy arrives in {} ms", after.as_millis()));
-        let arrival = self
-            .cluster
-            .connect(&format!("broker-{}", request.broker), 9092);
+        let at = usize::try_from(request.broker - 1).unwrap_or(0);
+        let addresses = self.cluster.bootstrap();
+        let address = addresses.split(',').nth(at).and_then(|a| a.split_once(':'));
+        let (host, _) = address.expect("brokers count from 1");
+        let arrival = self.cluster.connect(host, 9092);
         tokio::spawn(async move {
             sleep(after).await;
             // A broker that is down, or goes down meanwhile, gets nothing.

@@ -60,6 +60,41 @@ async fn a_slow_request_holds_up_no_other() {
     assert!(error.possibly_written(), "{error}");
 }
 
+/// On real ports, one of which a broker leaves: it is written to and read from at its new one, and of the
+/// links to the old one, which is a bootstrap server's, only that for metadata stays.
+#[tokio::test]
+async fn a_broker_that_comes_back_elsewhere_is_found_and_leaves_no_links_behind() {
+    let cluster = Cluster::builder().brokers(2).start().await;
+    let cluster = cluster.expect("it starts");
+    let target = Target::of(cluster.clone());
+    let client = target.client().await;
+    create(&client, "t", 1, &[]).await;
+    cluster.move_leader("t", 0, 2).expect("it has a replica");
+    let producer = Producer::builder(&client).build().expect("it builds");
+    let builder = Consumer::builder(&client).assign("t", 0, Start::Earliest);
+    let mut consumer = builder.build().await.expect("it builds");
+    let mut pass = async |value: &str| {
+        let delivery = producer.send(Record::to("t").value(value)).await;
+        delivery.expect("there is room").await.expect("written");
+        let record = consumer.recv().await.expect("it is read");
+        assert_eq!(record.value.as_deref(), Some(value.as_bytes()));
+    };
+    pass("before").await;
+    let before = client.counts();
+    for n in 0..3 {
+        cluster.stop_broker(2).await.expect("it runs");
+        let started = cluster.start_broker_elsewhere(2).await;
+        started.expect("there is a free port");
+        // Nobody looks for a broker that leads nothing.
+        while cluster.move_leader("t", 0, 2).is_err() {
+            sleep(Duration::from_millis(10)).await;
+        }
+        pass(&format!("{n}")).await;
+    }
+    let after = client.counts();
+    assert!(after.links <= before.links + 2, "{before:?}, {after:?}");
+}
+
 /// A client that counts its connections, and gives up idle ones after a minute.
 async fn counting(cluster: &Cluster) -> (Client, Arc<AtomicU32>) {
     let count = Arc::new(AtomicU32::new(0));

@@ -58,12 +58,14 @@ impl Brokers {
         Link::new(address.clone(), purpose, dialer, peers)
     }
 
-    /// Takes in where brokers are now. Links to addresses that are neither a broker's nor a bootstrap
-    /// server's are dropped.
+    /// Takes in where brokers are now. Links to addresses that are no broker's are dropped, but those by
+    /// which bootstrap servers are asked for metadata.
     pub(crate) fn update(&self, topology: &Topology, seeds: &[Address]) {
         self.peers.update(topology);
         let brokers: HashSet<_> = topology.brokers.values().map(|b| Address::of(b)).collect();
-        self.retain(|address| brokers.contains(address) || seeds.contains(address));
+        self.retain(|address, purpose| {
+            brokers.contains(address) || purpose == Use::Metadata && seeds.contains(address)
+        });
     }
 
     /// Drops the links of a use that is over.
@@ -86,11 +88,12 @@ impl Brokers {
     /// Drops the links to addresses that are no broker's any more. One whose answers are awaited stays: the
     /// broker may be back in the next metadata, and what is then sent over another connection could overtake
     /// what is on this one.
-    fn retain(&self, known: impl Fn(&Address) -> bool) {
+    fn retain(&self, known: impl Fn(&Address, Use) -> bool) {
         let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
-        links.retain(|(address, _), link| known(address) || Arc::strong_count(link) > 1);
+        links.retain(|(address, of), link| known(address, *of) || Arc::strong_count(link) > 1);
         drop(links);
-        self.foreign_addresses().retain(|address, _| known(address));
+        self.foreign_addresses()
+            .retain(|address, _| known(address, Use::Metadata));
     }
 
     /// A broker of another cluster answers at this address: its connections are closed, and no request

@@ -34,9 +34,19 @@ impl World {
         }
     }
 
+    /// Now and then a broker comes back at another address. The first never does: a client that knows no
+    /// address any more is lost.
     async fn start(&self, broker: i32) {
-        self.faults.note(format!("broker {broker} starts"));
-        self.cluster.start_broker(broker).await.expect("it is down");
+        let elsewhere = broker > 1 && self.faults.below(2) == 0;
+        let started = if elsewhere {
+            self.faults
+                .note(format!("broker {broker} starts elsewhere"));
+            self.cluster.start_broker_elsewhere(broker).await
+        } else {
+            self.faults.note(format!("broker {broker} starts"));
+            self.cluster.start_broker(broker).await
+        };
+        started.expect("it is down");
     }
 
     async fn moves(&self) {
