@@ -68,7 +68,7 @@ impl FramePool {
         drop(free);
     }
 
-    /// Large frames come no more, on one connection at least.
+    /// Large frames may come no more: one connection got a small one.
     pub(super) fn clear(&self) {
         let free = std::mem::take(&mut *self.free());
         drop(free);
