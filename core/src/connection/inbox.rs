@@ -33,27 +33,27 @@ impl Inbox {
         }
     }
 
-    /// Room grows with what has arrived: a length alone reserves no more than the scratch.
+    /// Room grows with what has arrived: a length alone reserves no more than the scratch. A large frame gets
+    /// no more than it needs in the end, since a consumer keeps all of it for as long as one record.
     pub(super) fn buffer(&mut self) -> &mut BytesMut {
         let have = self.buf.len();
         let missing = self.expected.map_or(0, |size| size.saturating_sub(have));
-        let room = if missing > SCRATCH {
-            missing.min(have.max(SCRATCH))
-        } else {
-            SCRATCH
-        };
         // A larger buffer only when the old one is used up: asked for earlier, it would double on
         // every small read.
         let used_up = self
             .expected
             .map_or(COPY_BELOW, |_| missing.clamp(1, COPY_BELOW));
-        if self.buf.capacity() - have < used_up {
-            let used = self.expected.and_then(|size| self.pool.take(size, have));
-            if let Some(mut used) = used {
-                used.extend_from_slice(&self.buf);
-                self.buf = used;
-            } else {
-                self.buf.reserve(room);
+        if self.buf.capacity() - have >= used_up {
+            return &mut self.buf;
+        }
+        match self.expected.filter(|size| *size > SCRATCH) {
+            None => self.buf.reserve(SCRATCH),
+            Some(size) => {
+                let room = missing.min(have.max(SCRATCH));
+                let fresh = || BytesMut::with_capacity(have + room);
+                let mut larger = self.pool.take(size, have).unwrap_or_else(fresh);
+                larger.extend_from_slice(&self.buf);
+                self.buf = larger;
             }
         }
         &mut self.buf
