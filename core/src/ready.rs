@@ -209,3 +209,123 @@ impl<S: Copy + Eq + Hash> Ready<S> {
         self.pauses.first().map(|(until, _)| *until)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// Partitions 1 and 2 are queued at broker 1, partition 3 at broker 2.
+    fn ready() -> Ready<u32> {
+        let mut ready = Ready::default();
+        for (slot, broker) in [(1, 1), (2, 1), (3, 2)] {
+            ready.add(slot);
+            assert_eq!(ready.pop_undecided(), Some(slot));
+            ready.add_at(broker, slot);
+        }
+        ready
+    }
+
+    fn turns(ready: &mut Ready<u32>) -> Vec<i32> {
+        let now = Instant::now();
+        std::iter::from_fn(|| ready.next_broker(now, 1)).collect()
+    }
+
+    #[test]
+    fn each_broker_has_one_turn_however_many_partitions_are_queued() {
+        assert_eq!(turns(&mut ready()), [1, 2]);
+    }
+
+    #[test]
+    fn a_broker_whose_last_partition_leaves_has_no_turn_and_others_keep_theirs() {
+        let mut ready = ready();
+        ready.remove(1);
+        assert_eq!(ready.front(1), Some(2));
+        ready.remove(2);
+        assert_eq!(turns(&mut ready), [2]);
+        ready.end_turn(2);
+        ready.end_turn(1);
+        assert_eq!(turns(&mut ready), [2], "nothing is queued at broker 1");
+    }
+
+    #[test]
+    fn a_broker_that_is_watched_has_a_turn_without_partitions_until_it_is_not() {
+        let mut ready = ready();
+        ready.watch(1, true);
+        ready.remove(1);
+        ready.remove(2);
+        ready.watch(3, true);
+        ready.watch(3, true);
+        ready.watch(2, true);
+        ready.watch(2, false);
+        ready.watch(4, true);
+        ready.add_at(4, 4);
+        assert_eq!(turns(&mut ready), [1, 2, 3, 4]);
+        ready.watch(3, true);
+        ready.watch(3, false);
+        assert_eq!(turns(&mut ready), [0; 0]);
+    }
+
+    #[test]
+    fn a_partition_is_queued_once_and_one_that_left_is_passed_over() {
+        let mut ready = ready();
+        ready.add(1);
+        assert_eq!(ready.pop_undecided(), None, "it is queued at its broker");
+        ready.add(4);
+        ready.add(4);
+        ready.remove(4);
+        assert_eq!(ready.pop_undecided(), None);
+        ready.reconsider(3);
+        ready.reconsider(5);
+        assert_eq!(ready.front(2), None);
+        assert_eq!(ready.pop_undecided(), Some(3));
+        assert_eq!(ready.pop_undecided(), None);
+    }
+
+    #[test]
+    fn the_front_is_who_waited_longest() {
+        let mut ready = ready();
+        for slot in [1, 2] {
+            assert_eq!(ready.front(1), Some(slot));
+            ready.pop(1);
+        }
+        assert_eq!(ready.front(1), None);
+        ready.add(1);
+        assert_eq!(ready.pop_undecided(), Some(1), "it may be queued again");
+    }
+
+    #[test]
+    fn a_broker_takes_so_many_requests_and_more_when_one_is_answered() {
+        let now = Instant::now();
+        let mut ready = ready();
+        ready.sent(1);
+        assert!(!ready.takes(1, now, 1) && ready.takes(1, now, 2) && ready.takes(9, now, 1));
+        assert_eq!(ready.next_broker(now, 1), Some(2));
+        assert_eq!(ready.next_broker(now, 1), None);
+        ready.closed(1);
+        ready.closed(1);
+        assert!(ready.takes(1, now, 1));
+        ready.sent(1);
+        assert!(!ready.takes(1, now, 1), "what was closed twice counts once");
+    }
+
+    #[test]
+    fn a_pause_holds_one_broker_up_and_a_shorter_one_ends_it_no_sooner() {
+        let (now, s) = (Instant::now(), Duration::from_secs);
+        let mut ready = ready();
+        ready.throttle(1, now + s(5));
+        ready.throttle(1, now + s(2));
+        ready.throttle(2, now + s(3));
+        assert_eq!(ready.next_pause(), Some(now + s(3)));
+        assert_eq!(ready.next_broker(now + s(2), 1), None);
+        ready.end_pauses(now + s(3));
+        assert_eq!(ready.next_pause(), Some(now + s(5)));
+        assert_eq!(ready.next_broker(now, 1), Some(2));
+        assert_eq!(ready.next_broker(now + s(5), 1), Some(1), "it is over");
+        ready.throttle(2, now + s(4));
+        ready.throttle(2, now + s(6));
+        ready.end_pauses(now + s(9));
+        assert_eq!(ready.next_pause(), None);
+    }
+}

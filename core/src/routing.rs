@@ -147,6 +147,16 @@ mod tests {
     }
 
     #[test]
+    fn each_kind_of_coordinator_has_kafkas_number() {
+        let kinds = [
+            CoordinatorType::Group,
+            CoordinatorType::Transaction,
+            CoordinatorType::Share,
+        ];
+        assert_eq!(kinds.map(CoordinatorType::key_type), [0, 1, 2]);
+    }
+
+    #[test]
     fn another_controller_is_found_in_fresh_metadata() {
         let code = ErrorCode::NOT_CONTROLLER;
         assert_eq!(Route::Controller.judge(code), Verdict::AfterMetadata);

@@ -46,3 +46,29 @@ impl<S: Copy + Ord + Hash> Timers<S> {
         self.due.first().map(|(at, _)| *at)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn each_partition_has_one_timer_which_is_due_at_its_time() {
+        let (now, s) = (Instant::now(), Duration::from_secs);
+        let mut timers = Timers::default();
+        timers.set(1, Some(now + s(3)));
+        timers.set(2, Some(now + s(2)));
+        timers.set(1, Some(now + s(1)));
+        timers.set(1, Some(now + s(1)));
+        assert_eq!(timers.next(), Some(now + s(1)));
+        assert_eq!(timers.due(now), [0; 0]);
+        assert_eq!(timers.due(now + s(1)), [1]);
+        assert_eq!(timers.due(now + s(9)), [1, 2]);
+        timers.set(1, None);
+        timers.set(1, None);
+        assert_eq!(timers.due(now + s(9)), [2]);
+        timers.set(2, None);
+        assert_eq!(timers.next(), None);
+    }
+}

@@ -264,6 +264,15 @@ mod tests {
     }
 
     #[test]
+    fn the_newest_version_of_api_versions_is_0_where_the_broker_names_none() {
+        let newest = |ranges: &[_]| {
+            let versions = Versions::new(&says(ErrorCode::NONE, ranges));
+            versions.newest_api_versions()
+        };
+        assert_eq!((newest(&[(18, 0, 5)]), newest(&[(1, 4, 9)])), (5, 0));
+    }
+
+    #[test]
     fn an_older_broker_names_the_version_to_ask_in() {
         let mut n = Negotiation::default();
         let answer = says(ErrorCode::UNSUPPORTED_VERSION, &[(18, 0, 2)]);

@@ -102,3 +102,23 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_up_to_the_limit_are_lengths() {
+        let of = |length: u32| Fault::of_length(length.to_be_bytes(), 100);
+        assert_eq!((of(0), of(100)), (None, None));
+        assert_eq!(
+            of(101),
+            Some(Fault::TooLarge {
+                claimed: 101,
+                limit: 100
+            })
+        );
+        assert_eq!(of(1 << 31), Some(Fault::NegativeLength(i32::MIN)));
+        assert_eq!(of(u32::MAX), Some(Fault::NegativeLength(-1)));
+    }
+}

@@ -198,6 +198,28 @@ mod tests {
     }
 
     #[test]
+    fn a_broker_that_hangs_up_is_asked_again_but_not_for_ever() {
+        let mut setup = Setup::new(None, "1", None);
+        assert!(setup.handle_closed());
+        assert_eq!(asked(&setup.begin()), FIRST_VERSION);
+        assert!(setup.handle_closed());
+        assert_eq!(asked(&setup.begin()), 0);
+        assert!(!setup.handle_closed());
+    }
+
+    #[test]
+    fn brokers_from_version_5_on_take_the_name_of_the_one_that_is_meant() {
+        let takes = |newest| {
+            let answer = answer(FIRST_VERSION, ErrorCode::NONE, newest);
+            match Setup::new(None, "1", None).handle_answer(&answer) {
+                Ok(Step::Ready(versions)) => Setup::takes_name(&versions),
+                step => panic!("{step:?}"),
+            }
+        };
+        assert!(!takes(4) && takes(5));
+    }
+
+    #[test]
     fn an_answer_in_version_0_leads_to_the_version_that_it_names() {
         let mut setup = Setup::new(None, "1", None);
         let old = answer(0, ErrorCode::UNSUPPORTED_VERSION, 2);

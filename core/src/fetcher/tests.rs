@@ -211,6 +211,34 @@ fn a_reset_that_leads_nowhere_is_repeated_only_after_a_while() {
     assert!(look_up(&mut f, later).is_some());
 }
 
+/// A fetch that brings nothing is no progress.
+#[test]
+fn a_reset_is_repeated_only_after_a_while_though_an_empty_fetch_came_between() {
+    let now = Instant::now();
+    let error = Fetched::Error(ErrorCode::OFFSET_OUT_OF_RANGE);
+    for (brought, at_once) in [(0, false), (1, true)] {
+        let (mut f, _) = one(Reset::Earliest, Start::Offset(5));
+        let fetch = poll(&mut f, now).expect("ready");
+        answer(&mut f, now, &fetch, error);
+        let lookup = look_up(&mut f, now).expect("the first is made at once");
+        f.handle_looked_up(now, &lookup, Ok(0));
+        let fetch = poll(&mut f, now).expect("placed");
+        answer(&mut f, now, &fetch, Fetched::UpTo(brought));
+        let fetch = poll(&mut f, now).expect("it goes on");
+        answer(&mut f, now, &fetch, error);
+        assert_eq!(look_up(&mut f, now).is_some(), at_once, "{brought} records");
+    }
+}
+
+#[test]
+fn a_topic_made_again_before_its_position_is_known_is_told_without_one() {
+    let now = Instant::now();
+    let (mut f, slot) = one(Reset::None, Start::Earliest);
+    f.handle_recreated(slot);
+    assert_eq!(f.poll_problem().expect("told").offset, -1);
+    assert_eq!(look_up(&mut f, now), None);
+}
+
 #[test]
 fn a_seek_ends_the_wait_of_the_old_position() {
     let now = Instant::now();

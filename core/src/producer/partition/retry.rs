@@ -100,3 +100,43 @@ impl Retry {
         given_up.into_iter().chain(self.not_before).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(30);
+
+    /// Whether a topic that was unknown is unknown still, after this error.
+    fn hides(code: ErrorCode) -> bool {
+        let now = Instant::now();
+        let mut retry = Retry::new(1);
+        let unknown = Failure::Broker(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION);
+        retry.record_error(now, unknown);
+        assert!(!retry.is_unknown_for(now, LIMIT) && retry.is_unknown_for(now + LIMIT, LIMIT));
+        retry.record_error(now, Failure::Broker(code));
+        !retry.is_unknown_for(now + LIMIT, LIMIT)
+    }
+
+    #[test]
+    fn only_what_a_host_answers_hides_that_a_topic_is_unknown() {
+        assert!(hides(ErrorCode::NOT_ENOUGH_REPLICAS));
+        assert!(hides(ErrorCode::LEADER_NOT_AVAILABLE));
+        assert!(!hides(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        assert!(!hides(ErrorCode::CORRUPT_MESSAGE));
+        assert!(!hides(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+    }
+
+    #[test]
+    fn a_backoff_ends_at_its_time() {
+        let now = Instant::now();
+        let mut retry = Retry::new(1);
+        retry.back_off(now, &Backoff::RETRY);
+        let until = retry.not_before.expect("it waits");
+        assert!(until > now);
+        retry.expire_backoff(until - Duration::from_nanos(1));
+        assert!(retry.is_waiting());
+        retry.expire_backoff(until);
+        assert!(!retry.is_waiting());
+    }
+}

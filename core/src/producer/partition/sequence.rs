@@ -69,3 +69,27 @@ impl Sequence {
 pub(in super::super) fn advance(sequence: i32, records: u32) -> i32 {
     ((i64::from(sequence) + i64::from(records)) % (i64::from(i32::MAX) + 1)) as i32
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_goes_on_from_stamps_of_its_own_id_and_epoch_only() {
+        let mut sequence = Sequence::Unstarted;
+        let stamp = sequence.stamp((7, 1), 3);
+        assert_eq!((stamp.sequence, sequence.stamp((7, 1), 2).sequence), (0, 3));
+        assert!(sequence.continues(stamp));
+        for (id, epoch) in [(7, 0), (8, 1), (-1, 1)] {
+            let other = ProducerStamp { id, epoch, ..stamp };
+            assert!(!sequence.continues(other), "{other:?}");
+        }
+        sequence.leave_log();
+        assert!(!sequence.continues(stamp), "it must not go on");
+        let none = Sequence::Unstarted.stamp((-1, -1), 3);
+        assert_eq!(none.sequence, -1);
+        let mut without = Sequence::Unstarted;
+        without.stamp((-1, -1), 1);
+        assert!(!without.continues(none), "there is no producer id");
+    }
+}

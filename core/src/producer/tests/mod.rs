@@ -638,3 +638,20 @@ fn a_refusal_after_a_lost_answer_leaves_the_sequence_behind() {
     // Under the old epoch the broker may take 'b' for the 'a' it has, and drop it.
     assert_eq!(stamps(&s.sent()), [(1, 0)]);
 }
+
+#[test]
+fn a_broker_takes_no_more_requests_than_may_be_in_flight() {
+    let mut s = Script::with_id();
+    let takes = |s: &Script| s.machine.broker_takes(s.now, 1);
+    let requests = in_flight(&mut s, 4);
+    assert!(takes(&s));
+    s.batch(P, 'x', 10);
+    let last = s.sent();
+    assert!(!takes(&s), "five are in flight");
+    assert!(s.machine.broker_takes(s.now, 2), "another broker has none");
+    for request in &requests {
+        s.ack(request, 10);
+    }
+    assert!(takes(&s));
+    s.ack(&last, 10);
+}
