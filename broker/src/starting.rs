@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// The port of every broker that has no socket; their names tell them apart.
-pub(crate) const PIPE_PORT: u16 = 9092;
+const PIPE_PORT: u16 = 9092;
 
 /// How brokers are reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

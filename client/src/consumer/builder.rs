@@ -64,9 +64,9 @@ impl ConsumerBuilder {
     /// # Memory
     /// What waits stays below `queued.max.messages.kbytes` and 1 MiB, one batch as it opens, and one fetch
     /// of `fetch.max.bytes` for each broker; the buffers of these two can be twice as large as what is in
-    /// them, since they grow as bytes come. Memory that is used again comes on top: up to 8 MiB of frames for
-    /// all consumers of a client, let go when a broker has little to send, and up to 4 MiB of opened batches
-    /// for each consumer.
+    /// them. On top of it comes memory that is kept to be used again: up to 8 MiB of fetched answers for all
+    /// consumers of a client, which is let go when a broker answers with less than 64 KiB, and up to 4 MiB of
+    /// opened batches for each consumer.
     pub fn set(mut self, name: &str, value: &str) -> Self {
         if let Err(error) = self.settings.set(name, value) {
             self.wrong.get_or_insert(error);

@@ -89,9 +89,11 @@ impl Inbox {
             self.buf.advance(size);
             return frame;
         }
-        let mut frame = if size > SCRATCH {
-            // What has come of the next frame does not stay in the memory of this one.
-            let next = BytesMut::from(self.buf.get(size..).unwrap_or_default());
+        let next = self.buf.get(size..).unwrap_or_default();
+        // What has come of the next frame does not stay in the memory of this one, unless it is more: frames
+        // that came together would be copied again and again.
+        let mut frame = if size > SCRATCH && next.len() <= size {
+            let next = BytesMut::from(next);
             let mut large = std::mem::replace(&mut self.buf, next);
             large.truncate(size);
             self.pool.lend(large)
@@ -135,6 +137,25 @@ mod tests {
                 buffer.extend_from_slice(&(SIZE as u32).to_be_bytes()[..2]);
             }
         }
+    }
+
+    /// Each byte is copied once at most: the first frame leaves its memory to what came with it.
+    #[test]
+    fn frames_that_came_together_share_their_memory() {
+        let mut inbox = Inbox::new(1 << 20, FramePool::default());
+        for with in 1..=3_u8 {
+            inbox.buf.extend_from_slice(&(SIZE as u32).to_be_bytes());
+            inbox.buf.extend_from_slice(&vec![with; SIZE]);
+        }
+        let start = inbox.buf.as_ptr();
+        for with in 1..=3_u8 {
+            let frame = inbox.next_frame().expect("a length like others");
+            let frame = frame.expect("it is whole");
+            assert_eq!(&frame[..], vec![with; SIZE]);
+            let at = start.wrapping_add((usize::from(with) - 1) * (4 + SIZE) + 4);
+            assert_eq!(frame.as_ptr() == at, with < 3, "the last is copied once");
+        }
+        assert_eq!(inbox.next_frame(), Ok(None));
     }
 
     #[test]
