@@ -1,9 +1,9 @@
 //! The brokers: who they are, where they listen, and which of them run.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, net::SocketAddr, sync::Arc};
 
 use ottla_protocol::messages::NodeEndpoint;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 /// All brokers by id.
 pub(crate) type Brokers = BTreeMap<i32, Broker>;
@@ -14,7 +14,7 @@ pub(crate) struct Broker {
     pub(crate) id: i32,
     pub(crate) host: Arc<str>,
     pub(crate) port: u16,
-    /// How many addresses it had before.
+    /// How many host names it has had, without a socket.
     pub(crate) moves: u32,
     /// Whether it listens on a port of its own, or is reached through pipes only.
     pub(crate) has_socket: bool,
@@ -28,8 +28,8 @@ impl Broker {
     }
 
     /// Takes the address of its socket, or a host name that it has not had.
-    pub(crate) fn readdress(&mut self, socket: Option<&TcpListener>) {
-        if let Some(address) = socket.and_then(|socket| socket.local_addr().ok()) {
+    pub(crate) fn readdress(&mut self, socket: Option<SocketAddr>) {
+        if let Some(address) = socket {
             self.host = address.ip().to_string().into();
             self.port = address.port();
             return;

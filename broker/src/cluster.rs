@@ -15,7 +15,7 @@ use crate::{
     error::{Error, ErrorKind},
     listener,
     replicas::Following,
-    starting::{self, bind, bind_other, creatable},
+    starting::{self, address, bind, bind_other, creatable},
     state::{Shared, State},
     topics::{NO_LEADER, Partition},
 };
@@ -130,8 +130,9 @@ impl Cluster {
             Some(port) => Some(bind_other(id, port).await?),
             None => None,
         };
+        let socket = listener.as_ref().map(|l| address(l, id)).transpose()?;
         if let Some(broker) = self.shared().state().brokers.get_mut(&id) {
-            broker.readdress(listener.as_ref());
+            broker.readdress(socket);
         }
         starting::run(self.shared(), id, listener);
         Ok(())

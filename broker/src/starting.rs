@@ -1,6 +1,6 @@
 //! How a broker gets its address and begins to run.
 
-use std::sync::Arc;
+use std::{net::SocketAddr, sync::Arc};
 
 use ottla_protocol::messages::{CreatableTopic, CreatableTopicConfig};
 use tokio::net::TcpListener;
@@ -37,7 +37,7 @@ impl Transport {
             running: None,
             has_socket: self == Self::Tcp,
         };
-        broker.readdress(listener.as_ref());
+        broker.readdress(listener.as_ref().map(|l| address(l, id)).transpose()?);
         Ok((broker, listener))
     }
 }
@@ -51,12 +51,16 @@ pub(crate) async fn bind(broker: i32, port: u16) -> Result<TcpListener, Error> {
 /// Opens another port than the one that a broker had.
 pub(crate) async fn bind_other(broker: i32, port: u16) -> Result<TcpListener, Error> {
     let listener = bind(broker, 0).await?;
-    let is_other = |l: &TcpListener| l.local_addr().is_ok_and(|address| address.port() != port);
-    if is_other(&listener) {
+    if address(&listener, broker)?.port() != port {
         return Ok(listener);
     }
     // The first is open yet, so this is another.
     bind(broker, 0).await
+}
+
+/// Where the clients of a broker find its socket.
+pub(crate) fn address(listener: &TcpListener, broker: i32) -> Result<SocketAddr, Error> {
+    listener.local_addr().map_err(|e| io_error(e, broker))
 }
 
 fn io_error(error: std::io::Error, broker: i32) -> Error {

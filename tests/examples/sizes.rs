@@ -83,7 +83,7 @@ fn main() -> Outcome<()> {
     Ok(())
 }
 
-/// What is known of the cluster's produce requests, and done to them.
+/// Counts what the cluster writes, and can leave the second broker silent.
 #[derive(Clone, Default)]
 struct Produced {
     /// The second broker answers none.

@@ -85,7 +85,7 @@ async fn a_broker_that_comes_back_elsewhere_is_found_and_leaves_no_links_behind(
         cluster.stop_broker(2).await.expect("it runs");
         let started = cluster.start_broker_elsewhere(2).await;
         started.expect("there is a free port");
-        // Nobody looks for a broker that leads nothing.
+        // A replica can lead once it is in sync again.
         while cluster.move_leader("t", 0, 2).is_err() {
             sleep(Duration::from_millis(10)).await;
         }

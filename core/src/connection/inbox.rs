@@ -17,6 +17,8 @@ pub(super) struct Inbox {
     /// The size of the frame at the front, its prefix included, once that is known.
     expected: Option<usize>,
     pool: FramePool,
+    /// `buf` is all of its memory. A part keeps the rest, too, which the pool would not count.
+    is_whole: bool,
     /// A large frame has come.
     had_large: bool,
 }
@@ -29,6 +31,7 @@ impl Inbox {
             received: false,
             expected: None,
             pool,
+            is_whole: false,
             had_large: false,
         }
     }
@@ -47,13 +50,17 @@ impl Inbox {
             return &mut self.buf;
         }
         match self.expected.filter(|size| *size > SCRATCH) {
-            None => self.buf.reserve(SCRATCH),
+            None => {
+                self.buf.reserve(SCRATCH);
+                self.is_whole = false;
+            }
             Some(size) => {
                 let room = missing.min(have.max(SCRATCH));
                 let fresh = || BytesMut::with_capacity(have + room);
                 let mut larger = self.pool.take(size, have).unwrap_or_else(fresh);
                 larger.extend_from_slice(&self.buf);
                 self.buf = larger;
+                self.is_whole = true;
             }
         }
         &mut self.buf
@@ -87,17 +94,23 @@ impl Inbox {
         if size < COPY_BELOW {
             let frame = Bytes::copy_from_slice(self.buf.get(4..size).unwrap_or_default());
             self.buf.advance(size);
+            self.is_whole = false;
             return frame;
         }
         let next = self.buf.get(size..).unwrap_or_default();
-        // What has come of the next frame does not stay in the memory of this one, unless it is more: frames
-        // that came together would be copied again and again.
+        // The bytes behind a large frame move to memory of their own, so that the frame's is used again. If
+        // they are more than the frame they stay: many frames that came together would move them each time.
         let mut frame = if size > SCRATCH && next.len() <= size {
             let next = BytesMut::from(next);
             let mut large = std::mem::replace(&mut self.buf, next);
             large.truncate(size);
-            self.pool.lend(large)
+            if std::mem::replace(&mut self.is_whole, true) {
+                self.pool.lend(large)
+            } else {
+                large.freeze()
+            }
         } else {
+            self.is_whole = false;
             self.buf.split_to(size).freeze()
         };
         frame.advance(4);
@@ -142,7 +155,8 @@ mod tests {
     /// Each byte is copied once at most: the first frame leaves its memory to what came with it.
     #[test]
     fn frames_that_came_together_share_their_memory() {
-        let mut inbox = Inbox::new(1 << 20, FramePool::default());
+        let pool = FramePool::default();
+        let mut inbox = Inbox::new(1 << 20, pool.clone());
         for with in 1..=3_u8 {
             inbox.buf.extend_from_slice(&(SIZE as u32).to_be_bytes());
             inbox.buf.extend_from_slice(&vec![with; SIZE]);
@@ -156,6 +170,8 @@ mod tests {
             assert_eq!(frame.as_ptr() == at, with < 3, "the last is copied once");
         }
         assert_eq!(inbox.next_frame(), Ok(None));
+        // The second is a part of larger memory, which the pool would count as one frame.
+        assert_eq!(pool.kept(), 4 + SIZE);
     }
 
     #[test]

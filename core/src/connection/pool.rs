@@ -70,13 +70,13 @@ impl FramePool {
 
     /// Large frames may come no more: one connection got a small one.
     pub(super) fn clear(&self) {
+        // Memory is given back after the lock.
         let free = std::mem::take(&mut *self.free());
         drop(free);
     }
 
-    /// How much is kept now, in bytes.
-    #[must_use]
-    pub fn kept(&self) -> usize {
+    #[cfg(test)]
+    pub(super) fn kept(&self) -> usize {
         self.free().bytes
     }
 

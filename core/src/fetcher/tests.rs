@@ -194,17 +194,24 @@ fn all_positions_of_a_leader_are_looked_up_in_one_request() {
     );
 }
 
+/// A fetcher whose first position was outside the log and reset, and the fetch from the new one.
+fn reset_once(now: Instant) -> (Fetcher, Fetch) {
+    let (mut f, _) = one(Reset::Earliest, Start::Offset(5));
+    let fetch = poll(&mut f, now).expect("ready");
+    let error = Fetched::Error(ErrorCode::OFFSET_OUT_OF_RANGE);
+    answer(&mut f, now, &fetch, error);
+    let lookup = look_up(&mut f, now).expect("the first is made at once");
+    f.handle_looked_up(now, &lookup, Ok(0));
+    let fetch = poll(&mut f, now).expect("placed");
+    (f, fetch)
+}
+
 /// A broker that says so again and again is not asked as fast as it answers.
 #[test]
 fn a_reset_that_leads_nowhere_is_repeated_only_after_a_while() {
     let now = Instant::now();
     let error = Fetched::Error(ErrorCode::OFFSET_OUT_OF_RANGE);
-    let (mut f, _) = one(Reset::Earliest, Start::Offset(5));
-    let fetch = poll(&mut f, now).expect("ready");
-    answer(&mut f, now, &fetch, error);
-    let lookup = look_up(&mut f, now).expect("the first is made at once");
-    f.handle_looked_up(now, &lookup, Ok(0));
-    let fetch = poll(&mut f, now).expect("placed");
+    let (mut f, fetch) = reset_once(now);
     answer(&mut f, now, &fetch, error);
     assert_eq!(look_up(&mut f, now), None);
     let later = f.poll_timeout().expect("it waits");
@@ -217,12 +224,7 @@ fn a_reset_is_repeated_only_after_a_while_though_an_empty_fetch_came_between() {
     let now = Instant::now();
     let error = Fetched::Error(ErrorCode::OFFSET_OUT_OF_RANGE);
     for (brought, at_once) in [(0, false), (1, true)] {
-        let (mut f, _) = one(Reset::Earliest, Start::Offset(5));
-        let fetch = poll(&mut f, now).expect("ready");
-        answer(&mut f, now, &fetch, error);
-        let lookup = look_up(&mut f, now).expect("the first is made at once");
-        f.handle_looked_up(now, &lookup, Ok(0));
-        let fetch = poll(&mut f, now).expect("placed");
+        let (mut f, fetch) = reset_once(now);
         answer(&mut f, now, &fetch, Fetched::UpTo(brought));
         let fetch = poll(&mut f, now).expect("it goes on");
         answer(&mut f, now, &fetch, error);
