@@ -1,6 +1,6 @@
 //! What may be asked for: the commands and their options.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args as Group, Parser, Subcommand, builder::NonEmptyStringValueParser};
 use ottla::Start;
@@ -21,8 +21,11 @@ const LONGEST: Duration = Duration::from_millis(i32::MAX as u64);
 /// the signal that cut it short: 130 for Ctrl-C, 143 for SIGTERM, 129 for SIGHUP. A second signal ends
 /// it at once.
 #[derive(Debug, Parser)]
-#[command(name = "ottla", version, disable_help_subcommand = true)]
+#[command(name = "ottla", version)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    pub(crate) connection: Connection,
+
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -48,45 +51,74 @@ pub(crate) enum TopicCommand {
 
 impl Command {
     /// What commands that talk to brokers have in common.
-    pub(crate) const fn connection(&self) -> Option<&Connection> {
+    pub(crate) const fn connection(&mut self) -> Option<&mut Connection> {
         Some(match self {
-            Self::Demo(demo) => &demo.connection,
-            Self::Topic(TopicCommand::Create(create)) => &create.connection,
-            Self::Topic(TopicCommand::List(list)) => &list.connection,
-            Self::Topic(TopicCommand::Delete(delete)) => &delete.connection,
-            Self::Produce(produce) => &produce.connection,
-            Self::Consume(consume) => &consume.connection,
+            Self::Demo(demo) => &mut demo.connection,
+            Self::Topic(TopicCommand::Create(create)) => &mut create.connection,
+            Self::Topic(TopicCommand::List(list)) => &mut list.connection,
+            Self::Topic(TopicCommand::Delete(delete)) => &mut delete.connection,
+            Self::Produce(produce) => &mut produce.connection,
+            Self::Consume(consume) => &mut consume.connection,
             Self::Wire(_) => return None,
         })
     }
 }
 
 impl Connection {
-    /// Whether `-X help` asks which settings there are.
-    pub(crate) fn wants_help(&self) -> bool {
-        self.properties.iter().any(|p| p.name == HELP)
+    /// How long a call may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout.unwrap_or(TIMEOUT)
+    }
+
+    /// With the options that were given before the command. Those behind it count where both say
+    /// something.
+    pub(crate) fn or_before(self, before: Self) -> Self {
+        let mut properties = before.properties;
+        properties.extend(self.properties);
+        Self {
+            bootstrap: self.bootstrap.or(before.bootstrap),
+            config_file: self.config_file.or(before.config_file),
+            timeout: self.timeout.or(before.timeout),
+            properties,
+            verbose: self.verbose.saturating_add(before.verbose),
+        }
+    }
+
+    /// Whether it says anything about a cluster.
+    pub(crate) const fn is_given(&self) -> bool {
+        self.bootstrap.is_some()
+            || self.config_file.is_some()
+            || self.timeout.is_some()
+            || !self.properties.is_empty()
     }
 }
 
-/// Instead of a setting: asks which there are.
-const HELP: &str = "help";
+/// How long a call may take, unless `--timeout` says otherwise.
+const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How to reach a cluster, the same for every command.
-#[derive(Debug, Group)]
+/// How to reach a cluster, the same for every command, before or behind it.
+#[derive(Debug, Default, Group)]
 #[command(next_help_heading = "Connection")]
 pub(crate) struct Connection {
-    /// Brokers to ask first; all commands but demo also look into the environment variable
-    /// OTTLA_BOOTSTRAP
-    #[arg(short, long, value_name = "HOST:PORT,..")]
+    /// Brokers to ask first, at port 9092 unless it is given; all commands but demo also look into
+    /// the environment variable OTTLA_BOOTSTRAP
+    #[arg(short, long, value_name = "HOST:PORT,..", aliases = ["bootstrap-server", "bootstrap-servers", "brokers"])]
     pub(crate) bootstrap: Option<String>,
 
-    /// How long connecting, any one request, and the delivery of a record may take: 500ms, 5s, 2m
-    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
-    pub(crate) timeout: Duration,
+    /// A file of settings, in the syntax of Java where its name ends in .properties, of librdkafka
+    /// otherwise; also the environment variable OTTLA_CONFIG. Options and -X override it
+    #[arg(short = 'F', long, value_name = "FILE", aliases = ["command-config", "producer.config", "consumer.config"])]
+    pub(crate) config_file: Option<PathBuf>,
+
+    /// How long connecting, any one request, and the delivery of a record may take: 5 or 5s, 500ms,
+    /// 2m. Default 30s
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) timeout: Option<Duration>,
 
     /// A setting by its Kafka name, such as linger.ms=50, which overrides other options; may be
-    /// repeated. `-X help` tells which there are
-    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = setting)]
+    /// repeated. `-X help` tells which there are; those of a producer or consumer change nothing where
+    /// a command has none
+    #[arg(short = 'X', value_name = "NAME=VALUE", value_parser = property, aliases = ["property", "command-property"])]
     pub(crate) properties: Vec<Property>,
 
     /// Say on standard error what the client does (INFO), twice for more (DEBUG), three times for all.
@@ -168,9 +200,8 @@ pub(crate) struct TopicDelete {
 /// the number of its line, reads no further, waits for those under way, and exits with 1.
 #[derive(Debug, Group)]
 pub(crate) struct Produce {
-    /// The topic
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) topic: String,
+    #[command(flatten)]
+    pub(crate) topic: TopicArg,
 
     /// What separates the key from the value, at its first occurrence; \t and \xNN stand for bytes.
     /// A line without it is an error
@@ -224,15 +255,17 @@ pub(crate) struct Produce {
 /// offset is committed.
 #[derive(Debug, Group)]
 pub(crate) struct Consume {
-    /// The topic
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) topic: String,
+    #[command(flatten)]
+    pub(crate) topic: TopicArg,
 
     /// Where to begin: start, end, an offset, -N for the last N records of each partition, or
     /// @TIME in milliseconds since 1970. An offset outside the log is an error, unless
     /// -X auto.offset.reset=earliest or latest says where to go instead
     #[arg(short, long, default_value = "start", value_parser = start, allow_hyphen_values = true)]
     pub(crate) offset: Start,
+
+    #[arg(long, hide = true, conflicts_with = "offset")]
+    pub(crate) from_beginning: bool,
 
     /// Only these partitions
     #[arg(short, long, value_delimiter = ',', value_name = "N,..",
@@ -244,7 +277,7 @@ pub(crate) struct Consume {
     pub(crate) exit: bool,
 
     /// Exit after so many records
-    #[arg(short = 'n', long, value_name = "COUNT",
+    #[arg(short = 'n', long, value_name = "COUNT", short_alias = 'c', alias = "max-messages",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
 
@@ -258,6 +291,26 @@ pub(crate) struct Consume {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+/// The topic, as an argument or, by the habit of other tools, behind `-t`.
+#[derive(Debug, Group)]
+pub(crate) struct TopicArg {
+    /// The topic
+    #[arg(value_name = "TOPIC", required_unless_present = "named",
+        value_parser = NonEmptyStringValueParser::new())]
+    argument: Option<String>,
+
+    #[arg(short = 't', long = "topic", value_name = "TOPIC", hide = true, conflicts_with = "argument",
+        value_parser = NonEmptyStringValueParser::new())]
+    named: Option<String>,
+}
+
+impl TopicArg {
+    pub(crate) fn name(&self) -> &str {
+        let given = self.argument.as_deref().or(self.named.as_deref());
+        given.expect("clap asks for one of them")
+    }
 }
 
 /// A name and a value.
@@ -284,16 +337,6 @@ fn property(text: &str) -> Result<Property, String> {
     }
 }
 
-fn setting(text: &str) -> Result<Property, String> {
-    match text {
-        HELP => Ok(Property {
-            name: HELP.to_owned(),
-            value: String::new(),
-        }),
-        text => property(text),
-    }
-}
-
 fn header(text: &str) -> Result<HeaderArg, String> {
     match text.split_once('=') {
         Some((name, value)) if !name.is_empty() => Ok(HeaderArg {
@@ -304,15 +347,16 @@ fn header(text: &str) -> Result<HeaderArg, String> {
     }
 }
 
-/// `500ms`, `5s` or `2m`.
+/// `5`, `5s`, `500ms`, `2m` or `1h`.
 fn duration(text: &str) -> Result<Duration, String> {
     let unit = text.trim_start_matches(|c: char| c.is_ascii_digit());
     let number: Result<u64, _> = text[..text.len() - unit.len()].parse();
     let millis = match unit {
         "ms" => 1,
-        "s" => 1000,
+        "" | "s" => 1000,
         "m" => 60_000,
-        _ => return Err("give a number and ms, s or m, such as 500ms or 5s".to_owned()),
+        "h" => 3_600_000,
+        _ => return Err("give seconds, or a number with ms, s, m or h, such as 500ms".to_owned()),
     };
     let number = number.map_err(|e| format!("the number: {e}"))?;
     let time = Duration::from_millis(number.saturating_mul(millis));
@@ -325,8 +369,8 @@ fn duration(text: &str) -> Result<Duration, String> {
 /// `start`, `end`, `N`, `-N` or `@TIME`.
 fn start(text: &str) -> Result<Start, String> {
     let known = match text {
-        "start" | "beginning" | "earliest" => Some(Start::Earliest),
-        "end" | "latest" => Some(Start::Latest),
+        "start" | "beginning" | "earliest" | "oldest" | "smallest" => Some(Start::Earliest),
+        "end" | "latest" | "newest" | "largest" => Some(Start::Latest),
         _ => match text.as_bytes() {
             [b'-', ..] => digits(&text[1..]).map(Start::BeforeEnd),
             [b'@', ..] => offset(&text[1..]).map(Start::Timestamp),
@@ -358,18 +402,19 @@ mod tests {
     }
 
     #[test]
-    fn times_have_a_unit() {
+    fn times_are_seconds_unless_they_have_a_unit() {
+        assert_eq!(duration("5"), Ok(Duration::from_secs(5)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         for wrong in [
             "",
-            "5",
             "s",
             "-1s",
             "1.5s",
             "0s",
-            "5h",
+            "5y",
             "99999999999999999999s",
             "50000m",
         ] {
@@ -425,12 +470,27 @@ mod tests {
         let args = Args::try_parse_from(["ottla", "consume", "t", "-o", "-5", "-p", "0,2"]);
         let Ok(Args {
             command: Command::Consume(consume),
+            ..
         }) = args
         else {
             panic!("it is well-formed");
         };
         assert_eq!(consume.offset, Start::BeforeEnd(5));
         assert_eq!(consume.partitions, [0, 2]);
+    }
+
+    #[test]
+    fn options_behind_the_command_count_before_those_in_front_of_it() {
+        let args = "ottla -b a -X x=1 -v --timeout 5 topic list -b b -X y=2 -v";
+        let args = Args::try_parse_from(args.split(' ')).expect("it is well-formed");
+        let mut command = args.command;
+        let behind = command.connection().expect("it talks to brokers");
+        let both = std::mem::take(behind).or_before(args.connection);
+        assert_eq!(both.bootstrap.as_deref(), Some("b"));
+        assert_eq!(both.timeout(), Duration::from_secs(5));
+        assert_eq!(both.verbose, 2);
+        let names: Vec<_> = both.properties.iter().map(|p| p.name.as_str()).collect();
+        assert_eq!(names, ["x", "y"]);
     }
 
     #[test]

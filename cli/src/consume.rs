@@ -12,7 +12,7 @@ use crate::{
     json,
     output::Output,
     row::Row,
-    session::{Has, Session},
+    session::Session,
     span::{self, Instead, Span},
 };
 
@@ -28,15 +28,19 @@ pub(crate) async fn run(args: &Consume) -> Result<(), Failure> {
 }
 
 async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
-    let session = Session::open(&args.connection, Has::Consumer).await?;
+    let session = Session::open(&args.connection).await?;
     let mut builder = session.consumer()?;
     let instead = Instead::of(session.property("auto.offset.reset"));
     let partitions = partitions(&session.client, args).await?;
     let mut spans = span::find(
         &session.client,
-        &args.topic,
+        args.topic.name(),
         &partitions,
-        args.offset,
+        if args.from_beginning {
+            Start::Earliest
+        } else {
+            args.offset
+        },
         instead,
     )
     .await?;
@@ -44,7 +48,7 @@ async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
         spans.retain(|span| span.from < span.end);
     }
     for span in &spans {
-        let topic = args.topic.as_str();
+        let topic = args.topic.name();
         builder = builder.assign(topic, span.partition, Start::Offset(span.from));
     }
     let reading = Reading {
@@ -64,7 +68,7 @@ async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
 
 /// The partitions that were asked for, or all.
 async fn partitions(client: &Client, args: &Consume) -> Result<Vec<i32>, Failure> {
-    let topic = client.topic(&args.topic).await?;
+    let topic = client.topic(args.topic.name()).await?;
     let mut partitions = args.partitions.clone();
     if partitions.is_empty() {
         partitions = (0..).take(topic.partitions.len()).collect();
@@ -120,7 +124,7 @@ impl Reading<'_> {
             .copied()
             .filter(|_| self.args.exit);
         for record in batch {
-            let at = || format!("{}-{partition}", self.args.topic);
+            let at = || format!("{}-{partition}", self.args.topic.name());
             let record = record.map_err(|e| Failure::Failed(format!("reading {}: {e}", at())))?;
             if self.left == Some(0) || end.is_some_and(|end| record.offset >= end) {
                 break;
@@ -148,7 +152,7 @@ impl Reading<'_> {
     /// A partition is read to its end.
     fn end(&mut self, partition: i32) -> Result<(), Failure> {
         self.ends.remove(&partition);
-        Ok(self.consumer.unassign(&self.args.topic, partition)?)
+        Ok(self.consumer.unassign(self.args.topic.name(), partition)?)
     }
 
     /// Silence is the rule at the end of a topic. Before it, records may have been deleted under
@@ -157,7 +161,7 @@ impl Reading<'_> {
         for (partition, end) in self.ends.clone() {
             match self
                 .client
-                .offset(&self.args.topic, partition, Start::Earliest)
+                .offset(self.args.topic.name(), partition, Start::Earliest)
                 .await
             {
                 Ok(first) if self.args.exit && first >= end => self.end(partition)?,

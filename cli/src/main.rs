@@ -39,28 +39,38 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use args::{Args, Command, Connection, TopicCommand};
+use args::{Args, Command, TopicCommand};
 use failure::Failure;
 
 /// Which events are shown, as `target=level,..`.
 const LOG: &str = "RUST_LOG";
 
+const NO_CLUSTER: &str = "this command talks to no cluster; leave out -b, -F, -X and --timeout";
+
 fn main() -> ExitCode {
+    if setting_list::is_asked_for(env::args_os()) {
+        return ended(setting_list::print());
+    }
     let args = match Args::try_parse() {
         Ok(args) => args,
         Err(answer) => return failure::from_clap(&answer),
     };
-    let connection = args.command.connection();
-    trace(connection.map_or(0, |connection| connection.verbose));
-    if connection.is_some_and(Connection::wants_help) {
-        return ended(setting_list::print());
-    }
+    let (mut command, before) = (args.command, args.connection);
+    let verbose = match command.connection() {
+        Some(connection) => {
+            *connection = std::mem::take(connection).or_before(before);
+            connection.verbose
+        }
+        None if before.is_given() => return ended(Err(Failure::Usage(NO_CLUSTER.to_owned()))),
+        None => before.verbose,
+    };
+    trace(verbose);
     let done = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::Failed(format!("starting the runtime: {e}")))
         .and_then(|runtime| {
-            let done = runtime.block_on(run(&args.command));
+            let done = runtime.block_on(run(&command));
             // Whatever is still looking a name up is not worth waiting for.
             runtime.shutdown_background();
             done

@@ -12,7 +12,7 @@ use crate::{
     json_record::JsonRecord,
     lines::{self, Chunk},
     patient::Patient,
-    session::{Has, Session},
+    session::Session,
 };
 
 /// Records that may be on their way; the producer's own limit is in bytes (`buffer.memory`).
@@ -43,13 +43,16 @@ pub(crate) async fn run(args: &Produce) -> Result<(), Failure> {
 }
 
 /// Connects, and finds the topic and the partition: now rather than after the first line was typed.
-async fn open(args: &Produce) -> Result<Session<'_>, Failure> {
-    let session = Session::open(&args.connection, Has::Producer).await?;
-    let topic = session.client.topic(&args.topic).await?;
+async fn open(args: &Produce) -> Result<Session, Failure> {
+    let session = Session::open(&args.connection).await?;
+    let topic = session.client.topic(args.topic.name()).await?;
     let missing = args.partition.filter(|n| topic.partition(*n).is_none());
     if let Some(partition) = missing {
         let start = Start::Latest;
-        session.client.offset(&args.topic, partition, start).await?;
+        session
+            .client
+            .offset(args.topic.name(), partition, start)
+            .await?;
     }
     Ok(session)
 }
@@ -65,9 +68,9 @@ struct Producing<'a> {
 }
 
 impl<'a> Producing<'a> {
-    fn new(args: &'a Produce, session: &Session<'_>) -> Result<Self, Failure> {
+    fn new(args: &'a Produce, session: &Session) -> Result<Self, Failure> {
         let mut builder = session.producer()?;
-        let overridden = session.property("compression.type").is_some();
+        let overridden = session.overrides("compression.type");
         if let Some(compression) = args.compression.as_ref().filter(|_| !overridden) {
             builder = builder.set("compression.type", compression);
         }
@@ -148,7 +151,7 @@ impl<'a> Producing<'a> {
             value: value.as_deref(),
         });
         let headers: Vec<_> = own.chain(self.headers.iter().copied()).collect();
-        let mut record = Record::to(&self.args.topic).headers(&headers);
+        let mut record = Record::to(self.args.topic.name()).headers(&headers);
         if let Some(key) = &json.key {
             record = record.key(key);
         }
@@ -184,7 +187,7 @@ impl<'a> Producing<'a> {
             }
         };
         let kept = |bytes: &&[u8]| !(args.null && bytes.is_empty());
-        let mut record = Record::to(&args.topic).headers(&self.headers);
+        let mut record = Record::to(args.topic.name()).headers(&self.headers);
         if let Some(key) = key.filter(kept) {
             record = record.key(key);
         }

@@ -1,10 +1,9 @@
 //! A connection to the cluster that was asked for, and the settings of what is made from it.
 
-use std::{env, time::Duration};
+use std::{env, path::PathBuf, time::Duration};
 
 use ottla::{
-    Client, Consumer, ConsumerBuilder, Producer, ProducerBuilder, Properties, Setting,
-    protocol::ErrorCode,
+    Client, Consumer, ConsumerBuilder, Producer, ProducerBuilder, Properties, protocol::ErrorCode,
 };
 
 use crate::{
@@ -16,62 +15,48 @@ use crate::{
 const BOOTSTRAP: &str = "OTTLA_BOOTSTRAP";
 const SERVERS: &str = "bootstrap.servers";
 
-/// What a command has besides a client, and so whose settings `-X` may give.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Has {
-    Nothing,
-    Producer,
-    Consumer,
-    Both,
-}
-
-impl Has {
-    fn takes(self, of: &str) -> bool {
-        match of {
-            "producer" => matches!(self, Self::Producer | Self::Both),
-            "consumer" => matches!(self, Self::Consumer | Self::Both),
-            _ => true,
-        }
-    }
-}
+/// The file of settings, if the command line names none.
+const CONFIG: &str = "OTTLA_CONFIG";
 
 /// A connected client, and the settings of what is made from it.
 #[derive(Debug)]
-pub(crate) struct Session<'a> {
+pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) timeout: Duration,
-    given: &'a [Property],
+    /// What `-X` says.
+    given: Properties,
     properties: Properties,
 }
 
-impl<'a> Session<'a> {
-    /// Connects to the cluster of the command line or the environment.
-    pub(crate) async fn open(connection: &'a Connection, has: Has) -> Result<Self, Failure> {
+impl Session {
+    /// Connects to the cluster of the command line, the environment, or the file of settings.
+    pub(crate) async fn open(connection: &Connection) -> Result<Self, Failure> {
         let given = connection.bootstrap.clone();
-        let given = given.or_else(|| env::var(BOOTSTRAP).ok().filter(|text| !text.is_empty()));
-        Self::open_at(connection, given, has).await
+        let given = given.or_else(|| variable(BOOTSTRAP));
+        Self::open_at(connection, given).await
     }
 
     /// Connects to this cluster, unless `-X` names another. All settings are checked before.
     pub(crate) async fn open_at(
-        connection: &'a Connection,
+        connection: &Connection,
         bootstrap: Option<String>,
-        has: Has,
     ) -> Result<Self, Failure> {
-        let given = &connection.properties;
-        let properties = properties(connection.timeout, bootstrap, given);
+        let file = connection.config_file.clone();
+        let file = file.or_else(|| variable(CONFIG).map(PathBuf::from));
+        let file = file.map_or_else(|| Ok(Properties::default()), read)?;
+        let properties = properties(file, connection, bootstrap);
         properties.check()?;
-        refuse_others(given, has)?;
         if properties.get(SERVERS).is_none() {
             return Err(Failure::Usage(format!(
-                "no broker to ask; give -b HOST:PORT or set {BOOTSTRAP}"
+                "no broker to ask; give -b HOST:PORT, set {BOOTSTRAP}, or name {SERVERS} in a file \
+                 for -F"
             )));
         }
         let client = Client::from_properties(&properties)?.connect().await?;
         Ok(Self {
             client,
-            timeout: connection.timeout,
-            given,
+            timeout: connection.timeout(),
+            given: connection.properties.iter().map(pair).collect(),
             properties,
         })
     }
@@ -84,46 +69,59 @@ impl<'a> Session<'a> {
         Ok(Consumer::from_properties(&self.client, &self.properties)?)
     }
 
-    /// What `-X` says about a setting; the last one counts.
-    pub(crate) fn property(&self, name: &str) -> Option<&'a str> {
-        let mut named = self.given.iter().rev().filter(|p| p.name == name);
-        named.next().map(|p| p.value.as_str())
+    /// The value of a setting, whoever gave it.
+    pub(crate) fn property(&self, name: &str) -> Option<&str> {
+        self.properties.get(name)
+    }
+
+    /// Whether `-X` gives a setting, by whichever of its names.
+    pub(crate) fn overrides(&self, name: &str) -> bool {
+        self.given.get(name).is_some()
     }
 }
 
-/// The settings of a command: its own, and those of `-X` instead of them.
-fn properties(timeout: Duration, bootstrap: Option<String>, given: &[Property]) -> Properties {
-    let timeout = timeout.as_millis().to_string();
+/// A variable of the environment that says something.
+fn variable(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// A file of settings. What is wrong in it is told with its name.
+fn read(file: PathBuf) -> Result<Properties, Failure> {
+    let wrong = |error: ottla::Error| Failure::Usage(format!("{}: {error}", file.display()));
+    let properties = Properties::read(&file).map_err(wrong)?;
+    properties.check().map_err(wrong)?;
+    Ok(properties)
+}
+
+fn pair(property: &Property) -> (String, String) {
+    (property.name.clone(), property.value.clone())
+}
+
+/// The settings of a command: its own, those of the file before them, then those of options, and
+/// those of `-X` before all.
+fn properties(file: Properties, connection: &Connection, bootstrap: Option<String>) -> Properties {
+    let mut all = file;
     let timeouts = [
         "request.timeout.ms",
         "default.api.timeout.ms",
         "delivery.timeout.ms",
         "max.block.ms",
     ];
-    let own = timeouts.map(|name| (name.to_owned(), timeout.clone()));
-    // A gap in what is read is for the user to hear of.
-    let reset = ("auto.offset.reset".to_owned(), "none".to_owned());
-    let bootstrap = bootstrap.map(|servers| (SERVERS.to_owned(), servers));
-    let given = given.iter().map(|p| (p.name.clone(), p.value.clone()));
-    let own = own.into_iter().chain([reset]).chain(bootstrap);
-    own.chain(given).collect()
-}
-
-/// A setting of something that the command does not have would change nothing.
-fn refuse_others(given: &[Property], has: Has) -> Result<(), Failure> {
-    let other = |p: &&Property| {
-        let named = |s: &&Setting| s.name == p.name || s.aliases.contains(&p.name.as_str());
-        let owner = ottla::settings().find(named);
-        owner.is_some_and(|setting| !has.takes(setting.of))
-    };
-    match given.iter().find(other) {
-        None => Ok(()),
-        Some(property) => {
-            let name = &property.name;
-            let what = format!("-X {name}: this command has no use for this setting");
-            Err(Failure::Usage(what))
+    let timeout = connection.timeout().as_millis().to_string();
+    for name in timeouts {
+        if connection.timeout.is_some() || all.get(name).is_none() {
+            all = all.set(name, timeout.as_str());
         }
     }
+    // A gap in what is read is for the user to hear of.
+    if all.get("auto.offset.reset").is_none() {
+        all = all.set("auto.offset.reset", "none");
+    }
+    if let Some(servers) = bootstrap {
+        all = all.set(SERVERS, servers);
+    }
+    let given = connection.properties.iter().map(pair);
+    given.fold(all, |all, (name, value)| all.set(name, value))
 }
 
 /// What a broker refused, with its own words where it has some.
@@ -144,26 +142,29 @@ mod tests {
     }
 
     #[test]
-    fn settings_of_what_a_command_does_not_have_are_refused() {
-        let given = [property("client.id", "me"), property("acks", "1")];
-        assert_eq!(refuse_others(&given, Has::Producer), Ok(()));
-        assert_eq!(refuse_others(&given, Has::Both), Ok(()));
-        for has in [Has::Nothing, Has::Consumer] {
-            let failure = refuse_others(&given, has).expect_err("it has no producer");
-            assert!(matches!(failure, Failure::Usage(what) if what.contains("acks")));
-        }
-    }
-
-    #[test]
-    fn what_is_given_counts_before_the_commands_own() {
-        let given = [
+    fn the_command_line_counts_before_the_file_and_x_before_all() {
+        let file = || {
+            let pairs = [
+                ("bootstrap.servers", "file:1"),
+                ("request.timeout.ms", "9"),
+                ("max.block.ms", "8"),
+            ];
+            Properties::from_iter(pairs)
+        };
+        let mut connection = Connection::default();
+        let all = properties(file(), &connection, None);
+        assert_eq!(all.get(SERVERS), Some("file:1"));
+        assert_eq!(all.get("request.timeout.ms"), Some("9"));
+        assert_eq!(all.get("delivery.timeout.ms"), Some("30000"));
+        connection.timeout = Some(Duration::from_secs(5));
+        connection.properties = vec![
             property("message.timeout.ms", "7"),
-            property("metadata.broker.list", "a:1"),
+            property("metadata.broker.list", "x:1"),
         ];
-        let timeout = Duration::from_secs(30);
-        let all = properties(timeout, Some("b:2".to_owned()), &given);
+        let all = properties(file(), &connection, Some("option:2".to_owned()));
         assert_eq!(all.get("delivery.timeout.ms"), Some("7"));
-        assert_eq!(all.get("request.timeout.ms"), Some("30000"));
-        assert_eq!(all.get(SERVERS), Some("a:1"));
+        assert_eq!(all.get("request.timeout.ms"), Some("5000"));
+        assert_eq!(all.get("max.block.ms"), Some("5000"));
+        assert_eq!(all.get(SERVERS), Some("x:1"));
     }
 }

@@ -14,7 +14,7 @@ use crate::{
     args::{Property, TopicCreate, TopicDelete, TopicList},
     failure::{Failure, note},
     output::Output,
-    session::{Has, Session, refused},
+    session::{Session, refused},
 };
 
 /// What a topic that is to be made is like; `None` is for the broker to decide.
@@ -36,7 +36,7 @@ pub(crate) struct Listed {
 
 /// `topic create`
 pub(crate) async fn create(args: &TopicCreate) -> Result<(), Failure> {
-    let session = Session::open(&args.connection, Has::Nothing).await?;
+    let session = Session::open(&args.connection).await?;
     let timeout = session.timeout;
     let new = NewTopic {
         name: &args.name,
@@ -50,7 +50,7 @@ pub(crate) async fn create(args: &TopicCreate) -> Result<(), Failure> {
 
 /// `topic list`
 pub(crate) async fn list(args: &TopicList) -> Result<(), Failure> {
-    let client = Session::open(&args.connection, Has::Nothing).await?.client;
+    let client = Session::open(&args.connection).await?.client;
     let all = MetadataRequest {
         topics: None,
         ..MetadataRequest::default()
@@ -74,7 +74,7 @@ pub(crate) async fn list(args: &TopicList) -> Result<(), Failure> {
 
 /// `topic delete`
 pub(crate) async fn delete(args: &TopicDelete) -> Result<(), Failure> {
-    let session = Session::open(&args.connection, Has::Nothing).await?;
+    let session = Session::open(&args.connection).await?;
     let timeout = session.timeout;
     remove(&session.client, timeout, &args.name).await
 }

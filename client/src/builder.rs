@@ -29,7 +29,7 @@ pub struct ClientBuilder {
 
 impl Client {
     /// A client of the cluster that these servers belong to: `host:port`, several separated by
-    /// commas (`bootstrap.servers`).
+    /// commas (`bootstrap.servers`). The port is 9092 where none is given.
     pub fn builder(bootstrap: impl Into<String>) -> ClientBuilder {
         ClientBuilder::new(bootstrap.into())
     }
@@ -145,6 +145,9 @@ impl ClientBuilder {
     }
 }
 
+/// Where brokers listen by default, also for librdkafka and franz-go.
+const DEFAULT_PORT: u16 = 9092;
+
 /// `host:port`, several separated by commas; `[::1]:9092` for IPv6.
 fn addresses(bootstrap: &str) -> Result<Vec<Address>> {
     let parts = bootstrap
@@ -162,12 +165,18 @@ fn addresses(bootstrap: &str) -> Result<Vec<Address>> {
 
 fn address(text: &str) -> Result<Address> {
     let malformed = || settings::malformed("bootstrap.servers", text, "HOST:PORT");
-    let (host, port) = text.rsplit_once(':').ok_or_else(malformed)?;
-    let port = port
-        .parse()
-        .ok()
-        .filter(|port| *port != 0)
-        .ok_or_else(malformed)?;
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !text.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port = match port {
+        None => DEFAULT_PORT,
+        Some(port) => port
+            .parse()
+            .ok()
+            .filter(|port| *port != 0)
+            .ok_or_else(malformed)?,
+    };
     let bracketed = host.strip_prefix('[').and_then(|h| h.strip_suffix(']'));
     let host = bracketed.unwrap_or(host);
     if host.is_empty() || (bracketed.is_none() && host.contains(':')) {
@@ -196,12 +205,13 @@ mod tests {
         };
         assert_eq!(read("a:1, b.c:9092,"), ["a:1", "b.c:9092"]);
         assert_eq!(read("[::1]:9092"), ["[::1]:9092"]);
+        assert_eq!(read("a,[::1]"), ["a:9092", "[::1]:9092"]);
     }
 
     #[test]
     fn malformed_bootstrap_servers_are_named() {
         for text in [
-            "", "a", "a:", "a:0", "a:70000", ":9092", "::1:9092", "http://a",
+            "", "a:", "::1", "a:0", "a:70000", ":9092", "::1:9092", "http://a",
         ] {
             let error = addresses(text).expect_err(text).to_string();
             assert!(error.contains("bootstrap.servers"), "{error}");

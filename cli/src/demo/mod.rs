@@ -22,7 +22,7 @@ use crate::{
     failure::{Failure, note},
     interrupt::Signals,
     output::Output,
-    session::{Has, Session},
+    session::Session,
     topic::{NewTopic, make, remove},
 };
 
@@ -72,7 +72,7 @@ async fn run_at(
     suffix: &str,
     report: &mut Report,
 ) -> Result<(), Failure> {
-    let session = Session::open_at(&args.connection, Some(bootstrap.to_owned()), Has::Both).await?;
+    let session = Session::open_at(&args.connection, Some(bootstrap.to_owned())).await?;
     let topic = |name: &str, partitions| DemoTopic {
         name: format!("ottla-demo-{name}{suffix}"),
         partitions,
@@ -89,7 +89,7 @@ async fn run_at(
 }
 
 async fn run_in<'a>(
-    session: &Session<'_>,
+    session: &Session,
     topics: &'a [DemoTopic; 2],
     made: &mut Vec<&'a str>,
     report: &mut Report,
@@ -114,7 +114,7 @@ async fn run_in<'a>(
 }
 
 /// Deletes what was made, and says what it could not.
-async fn delete(session: &Session<'_>, made: &[&str]) -> Result<(), Failure> {
+async fn delete(session: &Session, made: &[&str]) -> Result<(), Failure> {
     let mut done = Ok(());
     for name in made {
         if let Err(failure) = remove(&session.client, session.timeout, name).await {

@@ -47,7 +47,7 @@ pub(super) struct Pipeline<'a> {
 
 impl<'a> Pipeline<'a> {
     pub(super) fn new(
-        session: &'a Session<'_>,
+        session: &'a Session,
         topics: &'a [DemoTopic; 2],
         orders: &'a str,
     ) -> Result<Self, Failure> {

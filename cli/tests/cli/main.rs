@@ -3,6 +3,7 @@
 mod consume;
 mod demo;
 mod failures;
+mod habits;
 mod produce;
 mod support;
 mod topics;

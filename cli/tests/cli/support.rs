@@ -45,7 +45,8 @@ impl Ran {
 pub(crate) fn command(args: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ottla"));
     command.args(args.split_whitespace());
-    command.env_remove("OTTLA_BOOTSTRAP").kill_on_drop(true);
+    command.env_remove("OTTLA_BOOTSTRAP");
+    command.env_remove("OTTLA_CONFIG").kill_on_drop(true);
     command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
