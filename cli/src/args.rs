@@ -1,13 +1,14 @@
 //! What may be asked for: the commands and their options.
 
-use std::{path::PathBuf, time::Duration};
+use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args as Group, Parser, Subcommand, builder::NonEmptyStringValueParser};
-use ottla::Start;
 
 use crate::{
     escape::{self, Delimiter},
     format::Format,
+    grep::Grep,
+    place::Range,
     wire::args::WireCommand,
 };
 
@@ -242,10 +243,11 @@ pub(crate) struct Produce {
 /// Print the records of a topic
 ///
 /// FORMAT is text with verbs, as franz-go has them: %t topic, %p partition, %o offset, %d timestamp
-/// in milliseconds, %k key, %v value, %T %K %V their lengths in bytes (-1 is null), %H how many
+/// in milliseconds, %k key, %v value (or %s, as in kcat), %T %K %V (or %S) their
+/// lengths in bytes (-1 is null), %H how many
 /// headers, %h{..} the braces' content once for each header, with %k %v %K %V for that header's
 /// name and value, and %% for a percent sign. A null prints as nothing, and bytes that are not
-/// UTF-8 as they are. \n \t \r \\ and \xNN stand for bytes.
+/// UTF-8 as they are. \n \t \r \0 \\ and \xNN stand for bytes.
 ///
 /// JSON has the fields topic, partition, offset, tstype (create or logappend), ts, key, value and
 /// headers, a list of {"key","value"}. Bytes that are not UTF-8 come as key_base64 and value_base64
@@ -258,19 +260,22 @@ pub(crate) struct Consume {
     #[command(flatten)]
     pub(crate) topic: TopicArg,
 
-    /// Where to begin: start, end, an offset, -N for the last N records of each partition, or
-    /// @TIME in milliseconds since 1970. An offset outside the log is an error, unless
+    /// Where to begin: start, end, an offset, -N for the last N records of each partition, or a time:
+    /// @2026-01-01, @2026-01-01T08:30:00Z (UTC unless it says otherwise), @ and milliseconds since 1970, or
+    /// -1h for an hour ago (ms, s, m, h, d). FROM:TO ends before TO, which is the like: 10:20, -1h:end,
+    /// @2026-01-01:2026-01-02, or :end for what there is now. An offset outside the log is an error, unless
     /// -X auto.offset.reset=earliest or latest says where to go instead
-    #[arg(short, long, default_value = "start", value_parser = start, allow_hyphen_values = true)]
-    pub(crate) offset: Start,
+    #[arg(short, long, value_name = "PLACE", default_value = "start", value_parser = Range::parse,
+        allow_hyphen_values = true)]
+    pub(crate) offset: Range,
 
     #[arg(long, hide = true, conflicts_with = "offset")]
     pub(crate) from_beginning: bool,
 
-    /// Only these partitions
-    #[arg(short, long, value_delimiter = ',', value_name = "N,..",
-        value_parser = clap::value_parser!(i32).range(0..))]
-    pub(crate) partitions: Vec<i32>,
+    /// Only these partitions, such as 0,3-5
+    #[arg(short, long, value_delimiter = ',', value_name = "N,..", value_parser = partitions,
+        alias = "partition")]
+    pub(crate) partitions: Vec<RangeInclusive<i32>>,
 
     /// Exit at the end of the partitions, as it is when the command starts
     #[arg(short, long)]
@@ -280,6 +285,12 @@ pub(crate) struct Consume {
     #[arg(short = 'n', long, value_name = "COUNT", short_alias = 'c', alias = "max-messages",
         value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
+
+    /// Only records that match a regular expression: k:RE in the key, v:RE in the value, h:NAME=RE in a
+    /// header of this name. ! in front: only those that do not. May be repeated; all must hold. -n counts
+    /// what is printed
+    #[arg(short = 'G', long, value_name = "FILTER", value_parser = Grep::parse)]
+    pub(crate) grep: Vec<Grep>,
 
     /// How a record is printed
     #[arg(short, long, default_value = "%v\\n", value_parser = Format::parse)]
@@ -291,6 +302,17 @@ pub(crate) struct Consume {
 
     #[command(flatten)]
     pub(crate) connection: Connection,
+}
+
+impl Consume {
+    /// What part of each partition is wanted.
+    pub(crate) const fn range(&self) -> Range {
+        if self.from_beginning {
+            Range::ALL
+        } else {
+            self.offset
+        }
+    }
 }
 
 /// The topic, as an argument or, by the habit of other tools, behind `-t`.
@@ -366,28 +388,14 @@ fn duration(text: &str) -> Result<Duration, String> {
     Ok(time)
 }
 
-/// `start`, `end`, `N`, `-N` or `@TIME`.
-fn start(text: &str) -> Result<Start, String> {
-    let known = match text {
-        "start" | "beginning" | "earliest" | "oldest" | "smallest" => Some(Start::Earliest),
-        "end" | "latest" | "newest" | "largest" => Some(Start::Latest),
-        _ => match text.as_bytes() {
-            [b'-', ..] => digits(&text[1..]).map(Start::BeforeEnd),
-            [b'@', ..] => offset(&text[1..]).map(Start::Timestamp),
-            _ => offset(text).map(Start::Offset),
-        },
-    };
-    known.ok_or_else(|| "give start, end, N, -N or @MILLISECONDS".to_owned())
-}
-
-fn offset(text: &str) -> Option<i64> {
-    digits(text)?.try_into().ok()
-}
-
-/// A number without a sign.
-fn digits(text: &str) -> Option<u64> {
-    let plain = text.bytes().all(|b| b.is_ascii_digit());
-    text.parse().ok().filter(|_| plain)
+/// `N` or `N-M`.
+fn partitions(text: &str) -> Result<RangeInclusive<i32>, String> {
+    let number = |text: &str| text.parse().ok().filter(|n: &i32| *n >= 0);
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let range = number(first).zip(number(last));
+    let range = range.filter(|(first, last)| first <= last);
+    let range = range.map(|(first, last)| first..=last);
+    range.ok_or_else(|| "give a partition, or a range such as 0-2".to_owned())
 }
 
 #[cfg(test)]
@@ -423,31 +431,6 @@ mod tests {
     }
 
     #[test]
-    fn starts_are_read_as_people_write_them() {
-        assert_eq!(start("start"), Ok(Start::Earliest));
-        assert_eq!(start("end"), Ok(Start::Latest));
-        assert_eq!(start("42"), Ok(Start::Offset(42)));
-        assert_eq!(start("-5"), Ok(Start::BeforeEnd(5)));
-        assert_eq!(
-            start("@1700000000000"),
-            Ok(Start::Timestamp(1_700_000_000_000))
-        );
-        for wrong in [
-            "",
-            "-",
-            "@",
-            "+5",
-            "--5",
-            "-+5",
-            "@-1",
-            "@now",
-            "9223372036854775808",
-        ] {
-            assert!(start(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
     fn a_property_has_a_name_and_a_value_that_may_hold_anything() {
         let property = property("a.b=c=d").expect("it is well-formed");
         assert_eq!(
@@ -475,8 +458,8 @@ mod tests {
         else {
             panic!("it is well-formed");
         };
-        assert_eq!(consume.offset, Start::BeforeEnd(5));
-        assert_eq!(consume.partitions, [0, 2]);
+        assert_eq!(Range::parse("-5"), Ok(consume.offset));
+        assert_eq!(consume.partitions, [0..=0, 2..=2]);
     }
 
     #[test]

@@ -10,10 +10,10 @@ use crate::{
     failure::{Failure, note},
     interrupt::Signals,
     json,
-    output::Output,
+    output::{self, Output},
     row::Row,
     session::Session,
-    span::{self, Instead, Span},
+    span::{self, Instead, Span, Wanted},
 };
 
 /// `consume`
@@ -23,6 +23,7 @@ pub(crate) async fn run(args: &Consume) -> Result<(), Failure> {
     let done = select! {
         done = consume(args, &mut out) => done,
         _ = signals.first() => Ok(()),
+        () = output::reader_gone() => Err(Failure::OutputClosed),
     };
     out.finish(done)
 }
@@ -32,23 +33,15 @@ async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
     let mut builder = session.consumer()?;
     let instead = Instead::of(session.property("auto.offset.reset"));
     let partitions = partitions(&session.client, args).await?;
-    let mut spans = span::find(
-        &session.client,
-        args.topic.name(),
-        &partitions,
-        if args.from_beginning {
-            Start::Earliest
-        } else {
-            args.offset
-        },
+    let topic = args.topic.name();
+    let wanted = Wanted {
+        range: args.range(),
+        exit: args.exit,
         instead,
-    )
-    .await?;
-    if args.exit {
-        spans.retain(|span| span.from < span.end);
-    }
+    };
+    let mut spans = span::find(&session.client, topic, &partitions, wanted).await?;
+    spans.retain(|span| span.end.is_none_or(|end| span.from < end));
     for span in &spans {
-        let topic = args.topic.name();
         builder = builder.assign(topic, span.partition, Start::Offset(span.from));
     }
     let reading = Reading {
@@ -69,9 +62,15 @@ async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
 /// The partitions that were asked for, or all.
 async fn partitions(client: &Client, args: &Consume) -> Result<Vec<i32>, Failure> {
     let topic = client.topic(args.topic.name()).await?;
-    let mut partitions = args.partitions.clone();
-    if partitions.is_empty() {
-        partitions = (0..).take(topic.partitions.len()).collect();
+    let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
+    if args.partitions.is_empty() {
+        return Ok((0..count).collect());
+    }
+    let mut partitions = Vec::new();
+    for range in &args.partitions {
+        let (first, last) = (*range.start(), *range.end());
+        // Of those that are not there, the first is enough to be told.
+        partitions.extend(first..=last.min(count.max(first)));
     }
     partitions.sort_unstable();
     partitions.dedup();
@@ -85,8 +84,8 @@ struct Reading<'a> {
     client: Client,
     /// How long silence may last before it is asked what is the matter.
     idle: Duration,
-    /// The partitions being read, and where their logs ended at the beginning.
-    ends: BTreeMap<i32, i64>,
+    /// The partitions being read, and where reading them ends, if it does.
+    ends: BTreeMap<i32, Option<i64>>,
     /// How many records are still to be printed.
     left: Option<u64>,
 }
@@ -118,18 +117,18 @@ impl Reading<'_> {
 
     fn take(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
         let partition = batch.partition();
-        let end = self
-            .ends
-            .get(&partition)
-            .copied()
-            .filter(|_| self.args.exit);
+        let end = self.ends.get(&partition).copied().flatten();
         for record in batch {
             let at = || format!("{}-{partition}", self.args.topic.name());
             let record = record.map_err(|e| Failure::Failed(format!("reading {}: {e}", at())))?;
             if self.left == Some(0) || end.is_some_and(|end| record.offset >= end) {
                 break;
             }
-            self.print(&Row::new(batch, &record))?;
+            let row = Row::new(batch, &record);
+            if !self.args.grep.iter().all(|grep| grep.passes(&row)) {
+                continue;
+            }
+            self.print(&row)?;
             self.left = self.left.map(|left| left - 1);
         }
         if end.is_some_and(|end| batch.next_offset() >= end) {
@@ -164,9 +163,9 @@ impl Reading<'_> {
                 .offset(self.args.topic.name(), partition, Start::Earliest)
                 .await
             {
-                Ok(first) if self.args.exit && first >= end => self.end(partition)?,
+                Ok(first) if end.is_some_and(|end| first >= end) => self.end(partition)?,
                 Ok(_) => {}
-                Err(error) if self.args.exit => return Err(error.into()),
+                Err(error) if end.is_some() => return Err(error.into()),
                 Err(error) => {
                     note(format_args!("nothing to read: {error}; still trying"));
                     break;

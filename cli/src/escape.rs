@@ -1,4 +1,4 @@
-//! Bytes that cannot be typed: `\n`, `\t`, `\r`, `\\` and `\xNN`.
+//! Bytes that cannot be typed: `\n`, `\t`, `\r`, `\0`, `\\` and `\xNN`.
 
 use std::{
     fmt::{self, Write},
@@ -41,6 +41,7 @@ pub(crate) fn after_backslash(rest: &mut Chars<'_>) -> Result<u8, String> {
         Some('n') => Ok(b'\n'),
         Some('t') => Ok(b'\t'),
         Some('r') => Ok(b'\r'),
+        Some('0') => Ok(0),
         Some('\\') => Ok(b'\\'),
         Some('x') => {
             let (high, low) = (hex(rest), hex(rest));
@@ -101,7 +102,7 @@ mod tests {
     fn delimiters_may_be_any_bytes() {
         let bytes = |text| delimiter(text).map(|d| d.0);
         assert_eq!(bytes(":"), Ok(b":".to_vec()));
-        assert_eq!(bytes(r"\t"), Ok(b"\t".to_vec()));
+        assert_eq!(bytes(r"\t\0"), Ok(b"\t\0".to_vec()));
         assert_eq!(bytes(r"\x00\xfF"), Ok(vec![0, 255]));
         assert_eq!(bytes("→"), Ok("→".as_bytes().to_vec()));
         for wrong in ["", r"\", r"\q", r"\x", r"\x1", r"\x+1"] {

@@ -107,8 +107,9 @@ impl Pair {
         match verb {
             'k' => Some(Self::Key),
             'K' => Some(Self::KeyLength),
-            'v' => Some(Self::Value),
-            'V' => Some(Self::ValueLength),
+            // kcat has the letters of a payload for it.
+            'v' | 's' => Some(Self::Value),
+            'V' | 'S' => Some(Self::ValueLength),
             _ => None,
         }
     }

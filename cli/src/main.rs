@@ -4,7 +4,8 @@
 //! - [`args`] says what may be asked for, [`session`] connects and reads settings, [`setting_list`]
 //!   tells which there are.
 //! - Each command is a module: [`topic`], [`produce`], [`consume`], [`demo`], [`wire`].
-//! - [`mod@format`] and [`json`] write a consumed record, [`output`] is where they write to.
+//! - [`place`] and [`grep`] say which records are wanted; [`mod@format`] and [`json`] write one, and
+//!   [`output`] is where they write to.
 //!
 //! Data goes to standard output and nothing else does. What went wrong is a [`Failure`], which
 //! knows the exit code: 1 for what failed, 2 for what was asked for wrongly.
@@ -15,12 +16,14 @@ mod demo;
 mod escape;
 mod failure;
 mod format;
+mod grep;
 mod interrupt;
 mod json;
 mod json_record;
 mod lines;
 mod output;
 mod patient;
+mod place;
 mod produce;
 mod row;
 mod session;

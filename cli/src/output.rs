@@ -1,4 +1,4 @@
-//! Standard output, written in large pieces.
+//! Standard output, written in large pieces, and whether anybody reads it.
 
 use std::io::{self, BufWriter, Stdout, Write};
 
@@ -37,4 +37,28 @@ impl Output {
         let shown = self.flush();
         done.and(shown)
     }
+}
+
+/// Done when nobody reads standard output any more, which a write would tell only once there is
+/// something to write. Where it is no pipe, this is never done.
+#[cfg(unix)]
+pub(crate) async fn reader_gone() {
+    use std::os::fd::AsFd;
+    use tokio::{io::Interest, net::unix::pipe::Sender};
+    // Nothing is written by it: the duplicate is only looked at.
+    let watched = io::stdout().as_fd().try_clone_to_owned();
+    if let Ok(pipe) = watched.and_then(Sender::from_owned_fd_unchecked) {
+        while let Ok(ready) = pipe.ready(Interest::ERROR).await {
+            if ready.is_error() || ready.is_write_closed() {
+                return;
+            }
+        }
+    }
+    std::future::pending().await
+}
+
+/// Elsewhere only a write tells.
+#[cfg(not(unix))]
+pub(crate) async fn reader_gone() {
+    std::future::pending().await
 }

@@ -81,6 +81,43 @@ async fn reading_ends_after_so_many_records() {
 }
 
 #[tokio::test]
+async fn a_range_ends_by_itself() {
+    let cluster = ten_records().await;
+    for (range, expected) in [
+        ("2:5", "234"),
+        (":end", "0123456789"),
+        ("-4:end", "6789"),
+        ("-4:-2", "67"),
+        ("8:100 -e", "89"),
+        ("3:3", ""),
+        ("-1h:end", "0123456789"),
+        ("-2h:-1h", ""),
+        ("@2026-01-01:2026-01-02", ""),
+        ("2:5 -n 2", "23"),
+    ] {
+        let ran = on(&cluster, &format!("consume t -f %v -o {range}"), b"").await;
+        assert_eq!(ran.printed(), expected, "-o {range}");
+    }
+}
+
+#[tokio::test]
+async fn only_what_matches_is_printed_and_counted() {
+    let cluster = cluster(&["t"]).await;
+    let input = b"a:1\nb:2\nab:3\nc:4\n";
+    on(&cluster, "produce t -K : -H h=x", input).await.printed();
+    for (filters, expected) in [
+        ("-G k:a", "13"),
+        ("-G !k:a", "24"),
+        ("-G k:b -G v:[3-9]", "3"),
+        ("-G h:h=x -n 2", "12"),
+        ("-G h:h=y", ""),
+    ] {
+        let ran = on(&cluster, &format!("consume t -e -f %s {filters}"), b"").await;
+        assert_eq!(ran.printed(), expected, "{filters}");
+    }
+}
+
+#[tokio::test]
 async fn the_end_is_where_it_was_at_the_beginning() {
     let cluster = ten_records().await;
     let (hooked, more) = (cluster.clone(), cluster.batches("t", 0).concat());
@@ -151,8 +188,12 @@ async fn only_the_partitions_that_are_asked_for_are_read() {
     }
     let ran = on(&cluster, "consume t -e -p 2,0,2 -f %v", b"").await;
     assert!(["02", "20"].contains(&ran.printed()), "{ran:?}");
-    let ran = on(&cluster, "consume t -e -p 3", b"").await;
-    assert!(ran.message(1).contains("t-3"), "{ran:?}");
+    let ran = on(&cluster, "consume t -e -p 1-2 -f %v", b"").await;
+    assert!(["12", "21"].contains(&ran.printed()), "{ran:?}");
+    for missing in ["3", "1-2000000000", "3-4"] {
+        let ran = on(&cluster, &format!("consume t -e -p {missing}"), b"").await;
+        assert!(ran.message(1).contains("t-3"), "{ran:?}");
+    }
 }
 
 #[tokio::test]
@@ -208,6 +249,19 @@ async fn a_reader_that_leaves_ends_it_quietly() {
     let mut consuming = begin(&cluster, "consume t");
     let mut stdout = consuming.stdout.take().expect("it is a pipe");
     stdout.read_exact(&mut [0; 100]).await.expect("it prints");
+    drop(stdout);
+    let ran = finish(consuming, b"").await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+}
+
+/// As `ottla consume | head` is, once the topic has no more: no write tells that the reader is gone.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_reader_that_leaves_a_silent_topic_ends_it_quietly() {
+    let cluster = ten_records().await;
+    let mut consuming = begin(&cluster, "consume t -f %v");
+    let mut stdout = consuming.stdout.take().expect("it is a pipe");
+    stdout.read_exact(&mut [0; 10]).await.expect("it prints");
     drop(stdout);
     let ran = finish(consuming, b"").await;
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
