@@ -1,6 +1,6 @@
 //! The builder of a client: its settings, and how it connects.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use ottla_core::{
     backoff::Random,
@@ -147,6 +147,15 @@ impl ClientBuilder {
 
 /// Where brokers listen by default, also for librdkafka and franz-go.
 const DEFAULT_PORT: u16 = 9092;
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder")
+            .field("bootstrap", &self.settings.bootstrap)
+            .field("client_id", &self.settings.client_id)
+            .finish_non_exhaustive()
+    }
+}
 
 /// `host:port`, several separated by commas; `[::1]:9092` for IPv6.
 fn addresses(bootstrap: &str) -> Result<Vec<Address>> {

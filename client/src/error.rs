@@ -79,6 +79,13 @@ pub enum ErrorKind {
     Config(String),
     /// The partition is not assigned to the consumer: it cannot be sought in, paused or resumed.
     NotAssigned,
+    /// The consumer has no partition assigned, so that nothing can come.
+    NothingAssigned,
+    /// A partition was read to its end, at this offset (`enable.partition.eof`). More may come.
+    PartitionEnd {
+        /// The offset of the next record, once there is one.
+        offset: i64,
+    },
     /// There is no setting of this name.
     UnknownSetting(String),
     /// No connection could be made. Where all addresses of a name were tried, the text has the error
@@ -342,6 +349,8 @@ impl fmt::Display for ErrorKind {
         match self {
             Self::Config(what) | Self::UnknownSetting(what) => f.write_str(what),
             Self::NotAssigned => write!(f, "it is not assigned to this consumer"),
+            Self::NothingAssigned => write!(f, "no partition is assigned; assign one first"),
+            Self::PartitionEnd { offset } => write!(f, "the end is reached, at offset {offset}"),
             Self::Connect(what) => write!(f, "cannot connect: {what}"),
             Self::NoSuchBroker => write!(f, "the cluster has no such broker"),
             Self::Misrouted(meant) => write!(f, "another broker answers there than {meant}"),

@@ -37,6 +37,7 @@ mod producer;
 mod properties;
 mod seeds;
 mod settings;
+mod time;
 mod topics;
 
 pub use builder::ClientBuilder;
@@ -44,9 +45,10 @@ pub use client::Client;
 pub use consumer::{BatchRecords, Consumer, ConsumerBuilder, ConsumerRecord, RecordBatch};
 pub use error::{Error, ErrorKind, IoError, Result};
 pub use net::{
-    connect::{Connect, Connecting, Stream},
+    connect::{ByteStream, Connect, Connecting},
     dial::Tcp,
 };
+pub use offsets::FoundOffset;
 pub use ottla_core::{
     cluster::{Broker, OtherCluster, Partition, Topic, Topology},
     connection::Fault,
@@ -57,11 +59,13 @@ pub use ottla_core::{
 pub use ottla_protocol as protocol;
 pub use ottla_protocol::{
     ErrorCode,
-    records::{Compression, Header},
+    records::{
+        Compression, Header, NullableBytes, OwnedHeader, Record as BatchRecord, TimestampType,
+    },
 };
 pub use producer::{
-    Acks, Choice, Delivery, Partitioner, Partitioning, Producer, ProducerBuilder, Record,
-    RecordMetadata,
+    Acks, Choice, Delivery, FewHeaders, HeaderList, OwnedRecord, Partitioner, Partitioning,
+    Producer, ProducerBuilder, Record, RecordMetadata,
 };
 pub use properties::{Properties, Syntax, settings};
 pub use settings::Setting;

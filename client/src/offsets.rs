@@ -8,7 +8,10 @@ use std::{
 use ottla_core::fetcher::Start;
 use ottla_protocol::{
     ErrorCode,
-    messages::{ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic},
+    messages::{
+        ListOffsetsPartition, ListOffsetsRequest, ListOffsetsResponse, ListOffsetsTopic,
+        ListedOffsetsPartition,
+    },
 };
 use tokio::{task::JoinSet, time::Instant};
 
@@ -20,6 +23,41 @@ use crate::{
     net::dialer::Use,
     settings::as_millis,
 };
+
+/// An offset, as the leader of its partition says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FoundOffset {
+    /// The offset.
+    pub offset: i64,
+    /// For a time that was looked for: the timestamp of the record there, in milliseconds since 1970.
+    pub timestamp: Option<i64>,
+    /// The epoch of the leader that wrote there, where the broker tells it (KIP-320).
+    pub leader_epoch: Option<i32>,
+}
+
+impl FoundOffset {
+    const fn at(offset: i64) -> Self {
+        Self {
+            offset,
+            timestamp: None,
+            leader_epoch: None,
+        }
+    }
+
+    fn of(answer: &ListedOffsetsPartition) -> Self {
+        Self {
+            offset: answer.offset,
+            timestamp: Some(answer.timestamp).filter(|timestamp| *timestamp >= 0),
+            leader_epoch: Some(answer.leader_epoch).filter(|epoch| *epoch >= 0),
+        }
+    }
+}
+
+/// A leader says -1 where no record is as young as the time that was asked for.
+fn is_nothing(found: &Result<FoundOffset>) -> bool {
+    found.as_ref().is_ok_and(|found| found.offset < 0)
+}
 
 /// The timestamps that stand for the end and the start of a log.
 const END: i64 = -1;
@@ -46,6 +84,93 @@ impl Client {
         found.map_err(|error| error.about(&topic.into(), partition))
     }
 
+    /// Where places in many partitions are, in their order, each with its own error: one request for each
+    /// leader, however many there are. `Ok(None)` is a [`Start::Timestamp`] that no record has, or a later
+    /// one; [`offset`](Self::offset) has the end of the log for it.
+    ///
+    /// A partition whose leader does not say is asked for again, with the others, until
+    /// `default.api.timeout.ms`. Dropping the future changes nothing.
+    ///
+    /// ```no_run
+    /// # async fn example(client: ottla::Client) -> ottla::Result<()> {
+    /// use ottla::Start;
+    /// let time = Start::Timestamp(1_700_000_000_000);
+    /// let places = (0..6).map(|partition| ("orders", partition, time));
+    /// for (partition, found) in client.offsets(places).await.into_iter().enumerate() {
+    ///     match found? {
+    ///         Some(first) => println!("orders-{partition}: from {} on", first.offset),
+    ///         None => println!("orders-{partition}: nothing since then"),
+    ///     }
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub async fn offsets<'t>(
+        &self,
+        places: impl IntoIterator<Item = (&'t str, i32, Start)>,
+    ) -> Vec<Result<Option<FoundOffset>>> {
+        let deadline = self.deadline();
+        let mut found = Vec::new();
+        let (mut which, mut asked) = (Vec::new(), Vec::new());
+        for (topic, partition, start) in places {
+            let place = Place {
+                topic: topic.into(),
+                partition,
+                start,
+                or_end: false,
+            };
+            found.push(match self.check_place(&place).await {
+                Ok(()) => Ok(start.offset().map(FoundOffset::at)),
+                Err(error) => Err(error.about(&place.topic, partition)),
+            });
+            if matches!(found.last(), Some(Ok(None))) {
+                which.push(found.len() - 1);
+                asked.push(place);
+            }
+        }
+        for (at, answer) in which
+            .into_iter()
+            .zip(self.ask_for_all(&asked, deadline).await)
+        {
+            if let Some(found) = found.get_mut(at) {
+                *found = answer;
+            }
+        }
+        found
+    }
+
+    /// Whether there is such a partition, and the start is one that a log can have.
+    async fn check_place(&self, place: &Place) -> Result<()> {
+        let checked = place.start.check();
+        checked.map_err(|error| Error::argument(&error, place.doing()))?;
+        self.topic_with(&place.topic, place.partition, place.doing())
+            .await
+            .map(drop)
+    }
+
+    async fn ask_for_all(
+        &self,
+        places: &[Place],
+        deadline: Instant,
+    ) -> Vec<Result<Option<FoundOffset>>> {
+        let answers = self.repeat("looking for offsets", deadline, || async {
+            let found = look_up(self, places, deadline).await;
+            let passes = |found: &Result<_>| found.as_ref().is_err_and(Error::is_retriable);
+            if found.iter().any(passes) {
+                self.metadata().hint(TopologyRequest::Stale);
+                return Attempt::Again(Ok(found));
+            }
+            Attempt::Done(Ok(found))
+        });
+        // Each place has an error of its own, so there is none of all.
+        let answers: Vec<Result<FoundOffset>> = answers.await.unwrap_or_default();
+        let placed = places.iter().zip(answers).map(|(place, found)| {
+            let found = found.map_err(|error| error.about(&place.topic, place.partition))?;
+            Ok(Some(found).filter(|found| found.offset >= 0))
+        });
+        placed.collect()
+    }
+
     async fn find_offset(&self, topic: &str, partition: i32, start: Start) -> Result<i64> {
         let deadline = self.deadline();
         let doing = || format!("looking for an offset of {topic}-{partition}");
@@ -60,6 +185,7 @@ impl Client {
             topic: known.name.clone(),
             partition,
             start,
+            or_end: true,
         };
         self.repeat(&doing(), deadline, || self.look_up_one(&place, deadline))
             .await
@@ -72,7 +198,7 @@ impl Client {
                 self.metadata().hint(TopologyRequest::Stale);
                 Attempt::Again(Err(error))
             }
-            Some(answer) => Attempt::Done(answer),
+            Some(answer) => Attempt::Done(answer.map(|found| found.offset)),
             None => Attempt::Done(Err(place.unanswered())),
         }
     }
@@ -84,6 +210,8 @@ pub(crate) struct Place {
     pub(crate) topic: Arc<str>,
     pub(crate) partition: i32,
     pub(crate) start: Start,
+    /// A time that no record has is the end of the log.
+    pub(crate) or_end: bool,
 }
 
 /// The offsets of all places, in their order. A broker that has not answered by the deadline is waited for
@@ -92,7 +220,7 @@ pub(crate) async fn look_up(
     client: &Client,
     places: &[Place],
     deadline: Instant,
-) -> Vec<Result<i64>> {
+) -> Vec<Result<FoundOffset>> {
     let questions = places
         .iter()
         .map(|place| place.ask(place.timestamp()))
@@ -111,7 +239,7 @@ pub(crate) async fn look_up(
     for (i, answer) in which.into_iter().zip(answers) {
         if let (Some(place), Some(found)) = (places.get(i), found.get_mut(i)) {
             *found = answer.and_then(|second| Ok(place.conclude(found.clone()?, second)));
-            if matches!(found, Ok(..0)) {
+            if is_nothing(found) {
                 *found = Err(place.unanswered());
             }
         }
@@ -138,30 +266,35 @@ impl Place {
     }
 
     /// What else must be asked, given the first answer.
-    const fn second(&self, found: &Result<i64>) -> Option<i64> {
-        match (self.start, found) {
-            (Start::BeforeEnd(_), Ok(_)) => Some(START),
-            // No record is that young.
-            (Start::Timestamp(_), Ok(..0)) => Some(END),
+    fn second(&self, found: &Result<FoundOffset>) -> Option<i64> {
+        match self.start {
+            Start::BeforeEnd(_) if found.is_ok() => Some(START),
+            Start::Timestamp(_) if self.or_end && is_nothing(found) => Some(END),
             _ => None,
         }
     }
 
     /// An offset of -1 without an error is no answer, except to a time that no record has.
-    fn refuse_nothing(&self, found: &mut Result<i64>) {
-        if matches!(found, Ok(..0)) && !matches!(self.start, Start::Timestamp(_)) {
+    fn refuse_nothing(&self, found: &mut Result<FoundOffset>) {
+        if is_nothing(found) && !matches!(self.start, Start::Timestamp(_)) {
             *found = Err(self.unanswered());
         }
     }
 
     fn unanswered(&self) -> Error {
-        let doing = format!("looking for an offset of {}-{}", self.topic, self.partition);
-        Error::answered(ErrorCode::OFFSET_NOT_AVAILABLE, doing)
+        Error::answered(ErrorCode::OFFSET_NOT_AVAILABLE, self.doing())
     }
 
-    fn conclude(&self, first: i64, second: i64) -> i64 {
+    fn doing(&self) -> String {
+        format!("looking for an offset of {}-{}", self.topic, self.partition)
+    }
+
+    fn conclude(&self, first: FoundOffset, second: FoundOffset) -> FoundOffset {
         match self.start {
-            Start::BeforeEnd(records) => first.saturating_sub_unsigned(records).max(second),
+            Start::BeforeEnd(records) => {
+                let before = first.offset.saturating_sub_unsigned(records);
+                FoundOffset::at(before.max(second.offset))
+            }
             _ => second,
         }
     }
@@ -175,61 +308,80 @@ struct Question {
     timestamp: i64,
 }
 
+/// A partition, and how many questions about it came before: brokers refuse a request that names a
+/// partition twice, so they go in requests of their own.
+type Asked = (usize, Arc<str>, i32);
+
 /// The answers to all questions, in their order.
-async fn ask(client: &Client, questions: Vec<Question>, deadline: Instant) -> Vec<Result<i64>> {
+async fn ask(
+    client: &Client,
+    questions: Vec<Question>,
+    deadline: Instant,
+) -> Vec<Result<FoundOffset>> {
     let topology = client.topology();
-    let mut by_leader: BTreeMap<i32, BTreeMap<Arc<str>, Vec<ListOffsetsPartition>>> =
+    let mut times = HashMap::new();
+    let asked: Vec<Asked> = questions
+        .iter()
+        .map(|q| {
+            let before: &mut usize = times.entry((&q.topic, q.partition)).or_default();
+            *before += 1;
+            (*before - 1, q.topic.clone(), q.partition)
+        })
+        .collect();
+    let mut requests: BTreeMap<(i32, usize), BTreeMap<Arc<str>, Vec<ListOffsetsPartition>>> =
         BTreeMap::new();
-    for Question {
-        topic,
-        partition,
-        timestamp,
-    } in &questions
-    {
-        let Some((leader, current_leader_epoch)) = topology.leader(topic, *partition) else {
+    for (question, (turn, ..)) in questions.iter().zip(&asked) {
+        let (topic, partition) = (&question.topic, question.partition);
+        let Some((leader, current_leader_epoch)) = topology.leader(topic, partition) else {
             continue;
         };
         let entry = ListOffsetsPartition {
-            partition_index: *partition,
+            partition_index: partition,
             current_leader_epoch,
-            timestamp: *timestamp,
+            timestamp: question.timestamp,
         };
-        let topics = by_leader.entry(leader).or_default();
+        let topics = requests.entry((leader, *turn)).or_default();
         topics.entry(topic.clone()).or_default().push(entry);
     }
-    let mut requests = JoinSet::new();
-    for (leader, topics) in by_leader {
+    let mut answers = ask_leaders(client, requests, deadline).await;
+    let unanswered = |(_, topic, partition): &Asked| {
+        let doing = format!("looking for an offset of {topic}-{partition}");
+        Err(Error::answered(ErrorCode::LEADER_NOT_AVAILABLE, doing))
+    };
+    let answer = |asked| answers.remove(&asked).unwrap_or_else(|| unanswered(&asked));
+    asked.into_iter().map(answer).collect()
+}
+
+/// Makes the requests side by side.
+async fn ask_leaders(
+    client: &Client,
+    requests: BTreeMap<(i32, usize), BTreeMap<Arc<str>, Vec<ListOffsetsPartition>>>,
+    deadline: Instant,
+) -> HashMap<Asked, Result<FoundOffset>> {
+    let mut asking = JoinSet::new();
+    for ((leader, turn), topics) in requests {
         let client = client.clone();
-        requests.spawn(async move {
-            let asked: Vec<_> = topics
+        asking.spawn(async move {
+            let asked: Vec<Asked> = topics
                 .iter()
-                .flat_map(|(name, all)| all.iter().map(|p| (name.clone(), p.partition_index)))
+                .flat_map(|(name, all)| all.iter().map(|p| (turn, name.clone(), p.partition_index)))
                 .collect();
-            (asked, ask_leader(&client, leader, topics, deadline).await)
+            let response = ask_leader(&client, leader, topics, deadline).await;
+            (asked, turn, response)
         });
     }
     let mut answers = HashMap::new();
-    while let Some(done) = requests.join_next().await {
+    while let Some(done) = asking.join_next().await {
         // A task that panicked leaves its questions without an answer.
-        let Ok((asked, response)) = done else {
+        let Ok((asked, turn, response)) = done else {
             continue;
         };
         match response {
-            Ok(response) => take(response, &mut answers),
+            Ok(response) => take(response, turn, &mut answers),
             Err(error) => answers.extend(asked.into_iter().map(|key| (key, Err(error.clone())))),
         }
     }
-    let unanswered = |q: &Question| {
-        let doing = format!("looking for an offset of {}-{}", q.topic, q.partition);
-        Err(Error::answered(ErrorCode::LEADER_NOT_AVAILABLE, doing))
-    };
-    questions
-        .into_iter()
-        .map(|q| {
-            let answer = answers.remove(&(q.topic.clone(), q.partition));
-            answer.unwrap_or_else(|| unanswered(&q))
-        })
-        .collect()
+    answers
 }
 
 async fn ask_leader(
@@ -254,7 +406,11 @@ async fn ask_leader(
         .await
 }
 
-fn take(response: ListOffsetsResponse, answers: &mut HashMap<(Arc<str>, i32), Result<i64>>) {
+fn take(
+    response: ListOffsetsResponse,
+    turn: usize,
+    answers: &mut HashMap<Asked, Result<FoundOffset>>,
+) {
     for topic in response.topics {
         for p in topic.partitions {
             let doing = || {
@@ -264,11 +420,11 @@ fn take(response: ListOffsetsResponse, answers: &mut HashMap<(Arc<str>, i32), Re
                 )
             };
             let answer = if p.error_code.is_ok() {
-                Ok(p.offset)
+                Ok(FoundOffset::of(&p))
             } else {
                 Err(Error::answered(p.error_code, doing()))
             };
-            answers.insert((topic.name.clone(), p.partition_index), answer);
+            answers.insert((turn, topic.name.clone(), p.partition_index), answer);
         }
     }
 }
@@ -283,14 +439,22 @@ mod tests {
             topic: "t".into(),
             partition: 0,
             start,
+            or_end: true,
         };
-        assert_eq!(place(Start::Earliest).second(&Ok(5)), None);
-        assert_eq!(place(Start::Timestamp(9)).second(&Ok(5)), None);
-        assert_eq!(place(Start::Timestamp(9)).second(&Ok(-1)), Some(END));
+        let at = FoundOffset::at;
+        assert_eq!(place(Start::Earliest).second(&Ok(at(5))), None);
+        assert_eq!(place(Start::Timestamp(9)).second(&Ok(at(5))), None);
+        assert_eq!(place(Start::Timestamp(9)).second(&Ok(at(-1))), Some(END));
         let last = place(Start::BeforeEnd(10));
-        assert_eq!(last.second(&Ok(100)), Some(START));
-        assert_eq!(last.conclude(100, 0), 90);
-        assert_eq!(last.conclude(100, 95), 95);
-        assert_eq!(place(Start::BeforeEnd(u64::MAX)).conclude(100, 0), 0);
+        assert_eq!(last.second(&Ok(at(100))), Some(START));
+        assert_eq!(last.conclude(at(100), at(0)), at(90));
+        assert_eq!(last.conclude(at(100), at(95)), at(95));
+        let all = place(Start::BeforeEnd(u64::MAX));
+        assert_eq!(all.conclude(at(100), at(0)), at(0));
+        let exact = Place {
+            or_end: false,
+            ..place(Start::Timestamp(9))
+        };
+        assert_eq!(exact.second(&Ok(at(-1))), None);
     }
 }

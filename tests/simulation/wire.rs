@@ -8,7 +8,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
-use ottla::{Connect, Connecting, Stream};
+use ottla::{ByteStream, Connect, Connecting};
 use ottla_broker::Cluster;
 use tokio::{
     io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf},
@@ -42,7 +42,7 @@ impl Connect for Wiring {
                 state: State::Well,
                 answers: None,
             };
-            Ok(Box::new(wire) as Box<dyn Stream>)
+            Ok(Box::new(wire) as Box<dyn ByteStream>)
         })
     }
 }

@@ -278,7 +278,7 @@ impl World {
         if how.ending == Ending::Calm {
             script.calm(&how).await;
         }
-        let closing = script.producer.close(Duration::from_secs(1));
+        let closing = script.producer.close_within(Duration::from_secs(1));
         let closed = script.world.ends("close", closing).await;
         if how.ending == Ending::Calm && matches!(closed, Some(Err(_))) {
             script.world.wrong(format!("close of {number}: {closed:?}"));

@@ -67,7 +67,7 @@ async fn closing_at_once_ends_what_is_being_compressed_too() {
             .collect();
         let record = Record::to(&topic).value(&value);
         let delivery = producer.send(record).await.expect("there is room");
-        let closed = patient(producer.close(Duration::ZERO)).await;
+        let closed = patient(producer.close_within(Duration::ZERO)).await;
         let written = patient(delivery).await;
         assert!(closed.is_err() || written.is_ok(), "{written:?}");
     }

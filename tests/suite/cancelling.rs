@@ -55,7 +55,7 @@ async fn a_close_that_is_dropped_leaves_the_producer_closed_and_its_records_on_t
     let producer = builder.build().expect("the settings are fine");
     let record = Record::to(&topic).value("v");
     let delivery = producer.send(record).await.expect("there is room");
-    begin(producer.close(LONG)).await;
+    begin(producer.close_within(LONG)).await;
     // Its batch may still be open.
     let at_once = producer.try_send(record);
     assert_eq!(delivery.await.expect("it is written").offset, 0);
@@ -140,7 +140,7 @@ fn a_close_ends_in_time_though_no_thread_compresses() {
         let value = vec![b'x'; 100_000];
         let record = Record::to(&topic).value(&value);
         let delivery = producer.send(record).await.expect("there is room");
-        let closed = patient(producer.close(Duration::from_millis(50))).await;
+        let closed = patient(producer.close_within(Duration::from_millis(50))).await;
         closed.expect_err("a record was given up");
         let error = patient(delivery).await.expect_err("it was given up");
         assert!(!error.possibly_written(), "{error}");

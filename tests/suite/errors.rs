@@ -40,7 +40,7 @@ async fn a_closed_producer_says_that_it_is_the_producer_which_is_closed() {
     let (_cluster, client) = stage().await;
     let producer = Producer::builder(&client).build().expect("it builds");
     producer
-        .close(Duration::from_secs(5))
+        .close_within(Duration::from_secs(5))
         .await
         .expect("it closes");
     let sent = producer.send(Record::to("t").value("x")).await;

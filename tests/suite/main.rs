@@ -1,5 +1,6 @@
 //! What Ottla does, on the embedded broker and on real Kafka.
 
+mod assigning;
 mod batching;
 mod cancelling;
 mod consuming;
@@ -14,6 +15,7 @@ mod outages;
 mod pipelining;
 mod positions;
 mod producing;
+mod records;
 mod recovery;
 mod refusals;
 mod replicas;

@@ -201,7 +201,7 @@ async fn a_caller_that_waits_for_a_topic_is_told_when_the_producer_is_closed() {
     let began = Instant::now();
     let close = async {
         sleep(Duration::from_millis(100)).await;
-        producer.close(s(10)).await
+        producer.close_within(s(10)).await
     };
     let (sent, closed) = tokio::join!(producer.send(Record::to("unknown")), close);
     closed.expect("it had no records");

@@ -265,7 +265,7 @@ async fn close_waits_for_what_was_sent_and_takes_no_more(target: Target) {
     let record = Record::to(&topic).value("last");
     let delivery = producer.send(record).await.expect("there is room");
     producer
-        .close(Duration::from_secs(20))
+        .close_within(Duration::from_secs(20))
         .await
         .expect("it is written in time");
     assert_eq!(delivery.await.expect("it is written").offset, 0);

@@ -18,7 +18,7 @@ async fn fill(client: &Client, topic: &str) {
     let records: Vec<_> = (0..RECORDS).map(record).collect();
     send_all(&producer, topic, &records).await;
     producer
-        .close(std::time::Duration::from_secs(30))
+        .close_within(std::time::Duration::from_secs(30))
         .await
         .expect("all is written");
 }

@@ -26,7 +26,7 @@ pub struct ConsumerBuilder {
     pub(crate) settings: Settings,
     /// The first setting that is wrong, for the end.
     wrong: Option<Error>,
-    pub(super) assigned: Vec<(Arc<str>, i32, Start)>,
+    pub(super) assigned: Vec<(Arc<str>, Option<i32>, Start)>,
 }
 
 impl Consumer {
@@ -44,7 +44,13 @@ impl Consumer {
 impl ConsumerBuilder {
     /// Reads a partition from a place on.
     pub fn assign(mut self, topic: impl Into<Arc<str>>, partition: i32, start: Start) -> Self {
-        self.assigned.push((topic.into(), partition, start));
+        self.assigned.push((topic.into(), Some(partition), start));
+        self
+    }
+
+    /// Reads all partitions that a topic has when the consumer is built, each from this place on.
+    pub fn assign_all(mut self, topic: impl Into<Arc<str>>, start: Start) -> Self {
+        self.assigned.push((topic.into(), None, start));
         self
     }
 
@@ -106,7 +112,10 @@ impl ConsumerBuilder {
         let driver = Driver::new(client.clone(), settings, budget.clone(), raw);
         let mut consumer = Consumer::new(client, numbers, arrivals, commands, budget);
         for (topic, partition, start) in assigned {
-            consumer.assign(topic, partition, start).await?;
+            match partition {
+                Some(partition) => consumer.assign(topic, partition, start).await?,
+                None => consumer.assign_all(topic, start).await?,
+            }
         }
         // They begin with all partitions assigned, whose offsets then take one request per leader.
         consumer.run(driver.run(todo));

@@ -1,11 +1,16 @@
 //! What a consumer hands out: batches that share the fetched frame, or single records.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::SystemTime};
 
 use bytes::Bytes;
-use ottla_protocol::records::{Batch, BatchHeader, OwnedHeader, Record, RecordError, Records};
+use ottla_protocol::records::{
+    Batch, BatchHeader, OwnedHeader, Record, RecordError, Records, TimestampType,
+};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    time,
+};
 
 /// A record batch of one partition, opened and checked; its records are read lazily and borrow from
 /// it. Cheap to clone and to send to another thread.
@@ -41,6 +46,19 @@ impl RecordBatch {
     #[must_use]
     pub const fn header(&self) -> &BatchHeader {
         self.batch.header()
+    }
+
+    /// Whether timestamps are the producer's or the broker's.
+    #[must_use]
+    pub const fn timestamp_type(&self) -> TimestampType {
+        self.batch.header().timestamp_type()
+    }
+
+    /// The epoch of the leader that wrote it; `None` in batches of the formats before Kafka 0.11.
+    #[must_use]
+    pub fn leader_epoch(&self) -> Option<i32> {
+        let epoch = self.batch.header().partition_leader_epoch;
+        Some(epoch).filter(|epoch| *epoch >= 0)
     }
 
     /// The offset after the last record of the partition that consumers may see, as of this fetch.
@@ -125,6 +143,7 @@ impl<'a> Iterator for BatchRecords<'a> {
 /// A record that stands by itself, and where it came from. Key, value and headers share the buffer
 /// of its batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ConsumerRecord {
     /// The topic.
     pub topic: Arc<str>,
@@ -132,12 +151,48 @@ pub struct ConsumerRecord {
     pub partition: i32,
     /// The offset.
     pub offset: i64,
-    /// Milliseconds since 1970.
+    /// Milliseconds since 1970; -1 where the record has none, as in the oldest format.
     pub timestamp: i64,
+    /// Whether the timestamp is the producer's or the broker's.
+    pub timestamp_type: TimestampType,
+    /// The epoch of the leader that wrote it; `None` in the formats before Kafka 0.11.
+    pub leader_epoch: Option<i32>,
     /// The key; `None` is null.
     pub key: Option<Bytes>,
     /// The value; `None` is null.
     pub value: Option<Bytes>,
     /// The headers, in order.
     pub headers: Vec<OwnedHeader>,
+}
+
+impl ConsumerRecord {
+    /// The record of a batch, by itself.
+    pub(super) fn new(batch: &RecordBatch, record: &Record<'_>) -> Self {
+        let owned = record.to_owned();
+        Self {
+            topic: batch.topic.clone(),
+            partition: batch.partition,
+            offset: owned.offset,
+            timestamp: owned.timestamp,
+            timestamp_type: batch.timestamp_type(),
+            leader_epoch: batch.leader_epoch(),
+            key: owned.key,
+            value: owned.value,
+            headers: owned.headers,
+        }
+    }
+
+    /// The timestamp as a time; `None` where the record has none, or one before 1970.
+    #[must_use]
+    pub fn time(&self) -> Option<SystemTime> {
+        time::system_time(self.timestamp)
+    }
+
+    /// The last value of a header, which is the one that counts where names repeat; `Some(None)` is null.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<Option<&Bytes>> {
+        let mut named = self.headers.iter().rev();
+        let header = named.find(|header| header.key == name.as_bytes())?;
+        Some(header.value.as_ref())
+    }
 }

@@ -6,6 +6,7 @@
 //! is bounded in bytes.
 
 mod arrivals;
+mod assigning;
 mod assignment;
 mod budget;
 mod builder;
@@ -17,6 +18,7 @@ mod settings;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    fmt,
     future::{Future, poll_fn},
     pin::Pin,
     sync::Arc,
@@ -60,7 +62,6 @@ use crate::{
 /// }
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Consumer {
     partitions: HashMap<Key, Assigned>,
     client: Client,
@@ -115,54 +116,6 @@ impl Consumer {
     /// Starts one of its tasks, which ends with the consumer.
     fn run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.tasks.push(tokio::spawn(task).abort_handle());
-    }
-
-    /// Starts reading another partition, or an assigned one from another place. Dropping the future
-    /// means that nothing was assigned.
-    ///
-    /// # Errors
-    /// When the topic or partition does not exist.
-    pub async fn assign(
-        &mut self,
-        topic: impl Into<Arc<str>>,
-        partition: i32,
-        start: Start,
-    ) -> Result<()> {
-        let topic = topic.into();
-        let key = (topic.clone(), partition);
-        check(start, &topic, partition)?;
-        if self.partitions.contains_key(&key) {
-            return self.seek(&topic, partition, start);
-        }
-        let doing = format!("assigning {topic}-{partition}");
-        self.client.topic_with(&topic, partition, doing).await?;
-        let number = self.numbers.next();
-        let incarnation = Incarnation::new(number);
-        let assigned = Assigned {
-            incarnation: incarnation.clone(),
-            position: start.offset(),
-            held: None,
-        };
-        self.partitions.insert(key.clone(), assigned);
-        self.command(Command::Assign {
-            key,
-            start,
-            incarnation,
-            number,
-        })
-    }
-
-    /// Stops reading a partition. What was fetched of it is dropped.
-    ///
-    /// # Errors
-    /// When the partition is not assigned.
-    pub fn unassign(&mut self, topic: &str, partition: i32) -> Result<()> {
-        let key = self.key(topic, partition)?;
-        if let Some(assigned) = self.partitions.remove(&key) {
-            assigned.incarnation.replace(self.numbers.next());
-        }
-        self.forget(&key);
-        self.command(Command::Unassign(key))
     }
 
     /// Moves the position of a partition. What was fetched from the old one is dropped.
@@ -252,8 +205,8 @@ impl Consumer {
     /// left of a batch that [`recv`](Self::recv) began comes first, perhaps without records.
     ///
     /// # Errors
-    /// When a broker refuses a partition in a way that does not pass, a batch is damaged, or a
-    /// position is outside the log and `auto.offset.reset` is none. The other partitions go on, and so
+    /// When nothing is assigned, a broker refuses a partition in a way that does not pass, a batch is
+    /// damaged, or a position is outside the log and `auto.offset.reset` is none. The other partitions go on, and so
     /// does this one after a while, from the same position.
     pub async fn next_batch(&mut self) -> Result<RecordBatch> {
         poll_fn(|cx| self.poll_next_batch(cx)).await
@@ -293,6 +246,10 @@ impl Consumer {
     /// Nothing is there to read. That is an error while a partition waits for a seek: waiting would
     /// tell the application nothing.
     fn nothing_to_read(&self) -> Poll<Result<RecordBatch>> {
+        // Nobody else can assign anything while this is borrowed: it would wait for ever.
+        if self.partitions.is_empty() {
+            return Poll::Ready(Err(Error::new(ErrorKind::NothingAssigned, "reading")));
+        }
         match self.lost.values().next() {
             Some(error) => Poll::Ready(Err(error.clone())),
             None => Poll::Pending,
@@ -382,18 +339,10 @@ impl Consumer {
     }
 
     fn hand_out(&mut self, batch: &RecordBatch, record: &Record<'_>) -> ConsumerRecord {
-        let (topic, partition) = (batch.topic.clone(), batch.partition);
-        let owned = record.to_owned();
-        self.handed_out = Some(((topic.clone(), partition), owned.offset + 1));
-        ConsumerRecord {
-            topic,
-            partition,
-            offset: owned.offset,
-            timestamp: owned.timestamp,
-            key: owned.key,
-            value: owned.value,
-            headers: owned.headers,
-        }
+        let record = ConsumerRecord::new(batch, record);
+        let key = (record.topic.clone(), record.partition);
+        self.handed_out = Some((key, record.offset + 1));
+        record
     }
 
     /// The application came back for more: what it was given is behind it.
@@ -444,6 +393,15 @@ fn check(start: Start, topic: &str, partition: i32) -> Result<()> {
 
 fn closed() -> Error {
     Error::closed("the consumer", "reading")
+}
+
+impl fmt::Debug for Consumer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Consumer")
+            .field("client", &self.client)
+            .field("assignment", &self.assignment())
+            .finish_non_exhaustive()
+    }
 }
 
 impl futures_core::Stream for Consumer {

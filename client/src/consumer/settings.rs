@@ -11,16 +11,11 @@ impl Value for Reset {
     const VALUES: &'static str = "earliest, latest or none";
 
     fn read(text: &str) -> Option<Self> {
-        match text.to_ascii_lowercase().as_str() {
-            "earliest" | "smallest" | "beginning" => Some(Self::Earliest),
-            "latest" | "largest" | "end" => Some(Self::Latest),
-            "none" | "error" => Some(Self::None),
-            _ => None,
-        }
+        text.parse().ok()
     }
 
     fn show(&self) -> String {
-        format!("{self:?}").to_ascii_lowercase()
+        self.to_string()
     }
 }
 
@@ -68,6 +63,9 @@ settings! {
         queued: Kib = Kib(8 << 20), "queued.max.messages.kbytes", in 1..;
         /// Reads from a replica in this rack, where the brokers name one (KIP-392).
         rack: Arc<str> = "".into(), "client.rack", shown "none";
+        /// Whether the end of a partition is told, as an error that is none: `ErrorKind::PartitionEnd`, once
+        /// each time that it is reached.
+        tells_end: bool = false, "enable.partition.eof";
         also {
             max_decompressed: usize = MAX_DECOMPRESSED;
         }

@@ -6,12 +6,13 @@ use std::{future::Future, io, pin::Pin};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 /// A byte stream to a broker.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
 
 /// The future of a byte stream.
-pub type Connecting<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
+pub type Connecting<'a> =
+    Pin<Box<dyn Future<Output = io::Result<Box<dyn ByteStream>>> + Send + 'a>>;
 
 /// Makes byte streams to brokers. Called again for every connection, so names are resolved again.
 ///
@@ -38,10 +39,10 @@ impl<F, C, S> Connect for F
 where
     F: Fn(&str, u16) -> C + Send + Sync + 'static,
     C: Future<Output = io::Result<S>> + Send + 'static,
-    S: Stream + 'static,
+    S: ByteStream + 'static,
 {
     fn connect<'a>(&'a self, host: &'a str, port: u16) -> Connecting<'a> {
         let connecting = self(host, port);
-        Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn Stream>) })
+        Box::pin(async move { Ok(Box::new(connecting.await?) as Box<dyn ByteStream>) })
     }
 }

@@ -9,7 +9,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::connect::{Connect, Connecting, Stream};
+use super::connect::{ByteStream, Connect, Connecting};
 
 /// So long one address is tried alone (RFC 8305). Then the next one is tried beside it: a silent
 /// address must not use up the time of the others (KIP-302).
@@ -38,7 +38,7 @@ impl Connect for Tcp {
                 .with_time(KEEPALIVE_AFTER)
                 .with_interval(KEEPALIVE_EVERY);
             SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-            Ok(Box::new(stream) as Box<dyn Stream>)
+            Ok(Box::new(stream) as Box<dyn ByteStream>)
         })
     }
 }

@@ -26,7 +26,7 @@ use tokio::{
 use super::{
     address::Address,
     call::{Call, Reply},
-    connect::Stream,
+    connect::ByteStream,
     dialer::{Dialer, Use},
     peers::Peers,
     socket::{next_answer, transfer},
@@ -59,7 +59,7 @@ impl Pending {
 
 /// A connection whose versions are known.
 struct Open {
-    io: Box<dyn Stream>,
+    io: Box<dyn ByteStream>,
     machine: Connection<Pending>,
     versions: Versions,
     /// When a request was last made or answered.
@@ -197,7 +197,7 @@ impl Task {
         }
     }
 
-    async fn dial(&self, started: Instant, deadline: Instant) -> Result<Box<dyn Stream>> {
+    async fn dial(&self, started: Instant, deadline: Instant) -> Result<Box<dyn ByteStream>> {
         let Address { host, port } = &self.address;
         let doing = || format!("connecting to {}", self.address);
         match timeout_at(deadline, self.dialer.connect.connect(host, *port)).await {
@@ -210,7 +210,7 @@ impl Task {
     async fn set_up(
         &self,
         setup: &mut Setup<'_>,
-        io: &mut dyn Stream,
+        io: &mut dyn ByteStream,
         machine: &mut Connection<Pending>,
         started: Instant,
         deadline: Instant,

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use ottla_core::connection::{Connection, Fault};
 use tokio::io::AsyncReadExt;
 
-use super::connect::Stream;
+use super::connect::ByteStream;
 use crate::error::ErrorKind;
 
 /// Segments offered to one `writev`.
@@ -20,7 +20,7 @@ const SLICES: usize = 64;
 /// Moves bytes in both directions as far as the socket goes; ready when any moved.
 pub(super) fn transfer<T>(
     cx: &mut Context<'_>,
-    io: &mut dyn Stream,
+    io: &mut dyn ByteStream,
     machine: &mut Connection<T>,
 ) -> Poll<Result<(), ErrorKind>> {
     let mut moved = false;
@@ -47,7 +47,7 @@ pub(super) fn transfer<T>(
 
 /// The next answer, while requests are made one by one.
 pub(super) async fn next_answer<T>(
-    io: &mut dyn Stream,
+    io: &mut dyn ByteStream,
     machine: &mut Connection<T>,
 ) -> Result<Bytes, ErrorKind> {
     loop {

@@ -6,8 +6,10 @@
 
 mod accumulator;
 mod batch;
+mod builder;
 mod load;
 mod memory;
+mod owned;
 mod packing;
 mod partitioner;
 mod place;
@@ -19,32 +21,34 @@ mod sticky;
 mod topics;
 
 use std::{
+    fmt,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime},
 };
 
-use ottla_protocol::records::{Compression, NewRecord};
+use ottla_protocol::records::NewRecord;
 use tokio::{
     sync::{mpsc, oneshot},
     task::AbortHandle,
     time::{Instant, timeout, timeout_at},
 };
 
+pub use builder::ProducerBuilder;
+pub use owned::OwnedRecord;
 pub use partitioner::{Choice, Partitioner, Partitioning};
-pub use record::{Delivery, Record, RecordMetadata};
+pub use record::{Delivery, FewHeaders, HeaderList, Record, RecordMetadata};
 pub use settings::Acks;
 
 use accumulator::{Accumulator, Obstacle};
-use memory::Memory;
 use place::{Place, TopicQueue};
-use sender::{Command, Sender};
+use sender::Command;
 pub(crate) use settings::Settings;
 
 use crate::{
     client::Client,
     error::{Error, ErrorKind, Result},
     metadata::TopologyRequest,
-    settings::bounded,
+    time,
     topics::{Patience, Search},
 };
 
@@ -68,12 +72,11 @@ const BATCH_OVERHEAD: usize = ottla_protocol::records::BatchHeader::LEN;
 /// # Ok(())
 /// # }
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Producer {
     shared: Arc<Shared>,
 }
 
-#[derive(Debug)]
 struct Shared {
     client: Client,
     settings: Settings,
@@ -89,130 +92,15 @@ impl Drop for Shared {
     }
 }
 
-/// Collects the settings of a producer.
-#[must_use = "a builder does nothing until it builds"]
-#[derive(Debug)]
-pub struct ProducerBuilder {
-    client: Client,
-    pub(crate) settings: Settings,
-    /// The first setting that is wrong, for the end.
-    wrong: Option<Error>,
-}
-
-impl ProducerBuilder {
-    /// `acks`: when a record counts as written. Default [`Acks::All`].
-    pub const fn acks(mut self, acks: Acks) -> Self {
-        self.settings.acks = acks;
-        self
-    }
-
-    /// `enable.idempotence`: no retry writes twice. Needs [`Acks::All`], and is the default with it.
-    pub const fn idempotence(mut self, idempotence: bool) -> Self {
-        self.settings.idempotence = Some(idempotence);
-        self
-    }
-
-    /// `partitioner`: chooses the partition of records that do not name one. Default
-    /// [`Partitioning::Murmur2Random`], as the Java client.
-    pub fn partitioner(mut self, partitioner: impl Partitioner) -> Self {
-        self.settings.partitioner = Some(Arc::new(partitioner));
-        self
-    }
-
-    /// `linger.ms`: how long a batch waits for more records. Default 5 ms, at most 2147483647 ms.
-    pub fn linger(mut self, linger: Duration) -> Self {
-        self.settings.linger = bounded(linger);
-        self
-    }
-
-    /// `compression.type`. Default none.
-    pub const fn compression(mut self, compression: Compression) -> Self {
-        self.settings.compression = compression;
-        self
-    }
-
-    /// `compression.type` of one topic, instead of that of all others.
-    pub fn topic_compression(mut self, topic: &str, compression: Compression) -> Self {
-        let topics = &mut self.settings.topic_compression;
-        topics.insert(topic.into(), compression);
-        self
-    }
-
-    /// `delivery.timeout.ms`: how long a batch may take from its first record to its answer; what
-    /// [`Producer::send`] waits is not counted. Default 120 s, at most 2147483647 ms.
-    pub fn delivery_timeout(mut self, timeout: Duration) -> Self {
-        self.settings.delivery_timeout = bounded(timeout);
-        self
-    }
-
-    /// Sets a producer setting by its Kafka name. One that is wrong is told by [`build`](Self::build): the
-    /// first of them with [`ErrorKind::UnknownSetting`] when there is no such setting of a producer, or
-    /// [`ErrorKind::Config`] when the value is malformed.
-    ///
-    #[doc = include_str!("../settings/producer.md")]
-    ///
-    /// # Memory
-    /// A producer takes `buffer.memory` and up to 1 MiB more; if it compresses, 2 MiB more, and the size of
-    /// a batch for each core.
-    pub fn set(mut self, name: &str, value: &str) -> Self {
-        if let Err(error) = self.settings.set(name, value) {
-            self.wrong.get_or_insert(error);
-        }
-        self
-    }
-
-    /// Starts the producer, on the tokio runtime that it is called on. No broker is asked yet.
-    ///
-    /// # Errors
-    /// When a setting is wrong, or settings contradict each other.
-    pub fn build(self) -> Result<Producer> {
-        let Self {
-            client,
-            mut settings,
-            wrong,
-        } = self;
-        if let Some(wrong) = wrong {
-            return Err(wrong);
-        }
-        settings.check()?;
-        settings.batch_size = settings.batch_size.min(settings.max_request_size);
-        let memory = Arc::new(Memory::new(
-            settings.buffer_memory,
-            settings.batch_size,
-            settings.packers(),
-        ));
-        let accumulator = Arc::new(Accumulator::new(
-            memory,
-            settings.batch_size,
-            client.seeds(),
-        ));
-        let (commands, queue) = mpsc::channel(16);
-        let sender = Sender::new(client.clone(), settings.clone(), accumulator.clone());
-        let task = tokio::spawn(sender.run(queue)).abort_handle();
-        let shared = Shared {
-            client,
-            partitioner: settings.partitioner(),
-            settings,
-            accumulator,
-            commands,
-            task,
-        };
-        Ok(Producer {
-            shared: Arc::new(shared),
-        })
+impl fmt::Debug for Producer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Producer")
+            .field("settings", &self.shared.settings)
+            .finish_non_exhaustive()
     }
 }
 
 impl Producer {
-    /// A producer on this client's cluster.
-    pub fn builder(client: &Client) -> ProducerBuilder {
-        ProducerBuilder {
-            client: client.clone(),
-            settings: Settings::default(),
-            wrong: None,
-        }
-    }
-
     /// Buffers a record and returns its delivery. Waits for the topic to be known, and while the
     /// buffer is full, up to `max.block.ms`.
     ///
@@ -222,12 +110,13 @@ impl Producer {
     /// # Errors
     /// The record was not buffered: it is too large, its topic or partition does not exist, there
     /// was no room in time, or the producer is closed.
-    pub async fn send(&self, record: Record<'_>) -> Result<Delivery> {
-        let new = self.new_record(&record)?;
-        match self.append(&record, &new) {
+    pub async fn send<'r>(&self, record: Record<'r, impl HeaderList<'r>>) -> Result<Delivery> {
+        let record = &record.lend();
+        let new = self.new_record(record)?;
+        match self.append(record, &new) {
             Ok(delivery) => Ok(delivery),
             // Apart, so that the future is small where nothing is waited for.
-            Err(hindered) => Box::pin(self.wait_and_append(&record, &new, *hindered)).await,
+            Err(hindered) => Box::pin(self.wait_and_append(record, &new, *hindered)).await,
         }
     }
 
@@ -237,23 +126,24 @@ impl Producer {
     /// As [`send`](Self::send). [`ErrorKind::BufferFull`] when it would have to wait for memory, and
     /// [`ErrorKind::TopicNotKnown`] for a topic that was not used before: it is then looked up, and
     /// known soon after, if there is such a topic.
-    pub fn try_send(&self, record: Record<'_>) -> Result<Delivery> {
-        let new = self.new_record(&record)?;
-        let mut appended = self.append(&record, &new);
+    pub fn try_send<'r>(&self, record: Record<'r, impl HeaderList<'r>>) -> Result<Delivery> {
+        let record = &record.lend();
+        let new = self.new_record(record)?;
+        let mut appended = self.append(record, &new);
         if let Err(hindered) = &appended
             && matches!(**hindered, Hindered::NeedsTopic)
             && self.knows_topic(record.topic)
         {
-            appended = self.append(&record, &new);
+            appended = self.append(record, &new);
         }
         appended.map_err(|hindered| match *hindered {
-            Hindered::NeedsTopic => unknown_topic(&record),
+            Hindered::NeedsTopic => unknown_topic(record),
             Hindered::NeedsPartition(partitions) => {
-                Error::new(ErrorKind::NoSuchPartition { partitions }, sending(&record))
+                Error::new(ErrorKind::NoSuchPartition { partitions }, sending(record))
             }
             Hindered::NeedsPages(..) => {
                 self.shared.accumulator.refuse();
-                Error::new(ErrorKind::BufferFull, sending(&record))
+                Error::new(ErrorKind::BufferFull, sending(record))
             }
             Hindered::Failed(error) => error,
         })
@@ -293,17 +183,11 @@ impl Producer {
     #[inline]
     fn new_record<'a>(&self, record: &Record<'a>) -> Result<NewRecord<'a>> {
         let timestamp = record.timestamp.unwrap_or_else(now_ms);
-        let Record {
-            key,
-            value,
-            headers,
-            ..
-        } = *record;
         let new = NewRecord {
             timestamp,
-            key,
-            value,
-            headers,
+            key: record.key,
+            value: record.value,
+            headers: record.headers,
         };
         let (size, limit) = (
             new.max_size() + BATCH_OVERHEAD,
@@ -409,13 +293,24 @@ impl Producer {
         self.command(Command::Flush).await
     }
 
-    /// Takes no more records, waits for those that are buffered up to `deadline`, and gives up the
-    /// rest; their [`Delivery`] then says so, as it does where records were refused. Dropping the
-    /// future leaves the producer closed, and its records on their way.
+    /// Takes no more records, and waits until those that are buffered are written or have failed, which
+    /// `delivery.timeout.ms` bounds; their [`Delivery`] says which. Dropping the future leaves the
+    /// producer closed, and its records on their way.
+    ///
+    /// # Errors
+    /// When the producer's task has ended, with its runtime.
+    pub async fn close(&self) -> Result<()> {
+        self.shared.accumulator.close();
+        self.command(Command::Flush).await
+    }
+
+    /// [`close`](Self::close) that waits up to `deadline`, and gives up the records that are not written by
+    /// then; their [`Delivery`] then says so. Dropping the future leaves the producer closed, and its
+    /// records on their way.
     ///
     /// # Errors
     /// When records had to be given up.
-    pub async fn close(&self, deadline: Duration) -> Result<()> {
+    pub async fn close_within(&self, deadline: Duration) -> Result<()> {
         self.shared.accumulator.close();
         if let Ok(flushed) = timeout(deadline, self.command(Command::Flush)).await {
             return flushed;
@@ -488,9 +383,5 @@ fn about(kind: ErrorKind, record: &Record<'_>) -> Error {
 }
 
 fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    // In 64 bits, which `as_millis` is not.
-    since.as_secs() as i64 * 1000 + i64::from(since.subsec_millis())
+    time::millis(SystemTime::now())
 }

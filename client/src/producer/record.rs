@@ -5,22 +5,37 @@ use std::{
     pin::Pin,
     sync::{Arc, Mutex, OnceLock, PoisonError},
     task::{Context, Poll, Waker},
+    time::SystemTime,
 };
 
-use ottla_protocol::records::Header;
+use ottla_protocol::records::{Header, NullableBytes};
+use smallvec::SmallVec;
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    time,
+};
 
 /// A record to be sent, borrowed from the caller: [`Producer::send`](super::Producer::send) copies it
 /// straight into the batch.
+///
+/// It lends its headers from a list of the caller's, or has its own once [`header`](Self::header) was
+/// called; `H` is which. Without headers of its own it can be copied.
+///
+/// ```
+/// use ottla::Record;
+/// let paid = Record::to("orders").key("42").value("paid");
+/// let traced = paid.header("trace", "4bf92f").header("retry", None::<&str>);
+/// assert_eq!(traced.header_slice().len(), 2);
+/// ```
 #[derive(Debug, Clone, Copy)]
-pub struct Record<'a> {
+pub struct Record<'a, H = &'a [Header<'a>]> {
     pub(super) topic: &'a str,
     pub(super) partition: Option<i32>,
     pub(super) timestamp: Option<i64>,
     pub(super) key: Option<&'a [u8]>,
     pub(super) value: Option<&'a [u8]>,
-    pub(super) headers: &'a [Header<'a>],
+    pub(super) headers: H,
 }
 
 impl<'a> Record<'a> {
@@ -36,12 +51,14 @@ impl<'a> Record<'a> {
             headers: &[],
         }
     }
+}
 
-    /// The key. Records of one key go to one partition: the one that the Java client chooses, unless
-    /// another [`Partitioner`](super::Partitioner) is set.
+impl<'a, H> Record<'a, H> {
+    /// The key; `None` is null. Records of one key go to one partition: the one that the Java client
+    /// chooses, unless another [`Partitioner`](super::Partitioner) is set.
     #[must_use]
-    pub fn key(mut self, key: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        self.key = Some(key.as_ref());
+    pub fn key(mut self, key: impl NullableBytes<'a>) -> Self {
+        self.key = key.into_bytes();
         self
     }
 
@@ -57,17 +74,10 @@ impl<'a> Record<'a> {
         self.topic
     }
 
-    /// The value. Without one it is null, which compaction reads as a tombstone.
+    /// The value. Without one, or with `None`, it is null, which compaction reads as a tombstone.
     #[must_use]
-    pub fn value(mut self, value: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
-        self.value = Some(value.as_ref());
-        self
-    }
-
-    /// The headers, in order; names may repeat.
-    #[must_use]
-    pub const fn headers(mut self, headers: &'a [Header<'a>]) -> Self {
-        self.headers = headers;
+    pub fn value(mut self, value: impl NullableBytes<'a>) -> Self {
+        self.value = value.into_bytes();
         self
     }
 
@@ -84,6 +94,121 @@ impl<'a> Record<'a> {
         self.timestamp = Some(timestamp);
         self
     }
+
+    /// The [`timestamp`](Self::timestamp) as a time. What is finer than a millisecond is cut off.
+    #[must_use]
+    pub fn time(self, time: SystemTime) -> Self {
+        self.timestamp(time::millis(time))
+    }
+
+    /// These headers, in order, instead of those before; names may repeat. Nothing is copied.
+    #[must_use]
+    pub fn headers(self, headers: &'a [Header<'a>]) -> Record<'a> {
+        self.with(headers)
+    }
+
+    pub(super) fn with<G>(self, headers: G) -> Record<'a, G> {
+        Record {
+            topic: self.topic,
+            partition: self.partition,
+            timestamp: self.timestamp,
+            key: self.key,
+            value: self.value,
+            headers,
+        }
+    }
+}
+
+impl<'a, H: HeaderList<'a>> Record<'a, H> {
+    /// One more header, behind those before it; names may repeat. Up to three allocate nothing.
+    #[must_use]
+    pub fn header(
+        self,
+        name: &'a (impl AsRef<[u8]> + ?Sized),
+        value: impl NullableBytes<'a>,
+    ) -> Record<'a, FewHeaders<'a>> {
+        let Self {
+            topic,
+            partition,
+            timestamp,
+            key,
+            value: content,
+            headers,
+        } = self;
+        let mut headers = headers.into_few();
+        headers.0.push(Header::new(name, value));
+        Record {
+            topic,
+            partition,
+            timestamp,
+            key,
+            value: content,
+            headers,
+        }
+    }
+
+    /// The headers so far.
+    #[must_use]
+    pub fn header_slice(&self) -> &[Header<'a>] {
+        self.headers.as_slice()
+    }
+
+    /// The same record, which lends its headers from this one.
+    #[inline]
+    pub(super) fn lend(&self) -> Record<'_> {
+        Record {
+            topic: self.topic,
+            partition: self.partition,
+            timestamp: self.timestamp,
+            key: self.key,
+            value: self.value,
+            headers: self.headers.as_slice(),
+        }
+    }
+}
+
+/// The headers of a [`Record`]: a list of the caller's, or the record's own.
+pub trait HeaderList<'a> {
+    /// The headers, in order.
+    fn as_slice(&self) -> &[Header<'a>];
+
+    /// The headers in a list that can grow.
+    fn into_few(self) -> FewHeaders<'a>;
+}
+
+impl<'a> HeaderList<'a> for &'a [Header<'a>] {
+    #[inline]
+    fn as_slice(&self) -> &[Header<'a>] {
+        self
+    }
+
+    fn into_few(self) -> FewHeaders<'a> {
+        FewHeaders(SmallVec::from_slice(self))
+    }
+}
+
+/// So many headers are kept in a record; more are kept on the heap.
+const FEW: usize = 3;
+
+/// Headers that a [`Record`] has of its own. The names and values are borrowed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FewHeaders<'a>(SmallVec<[Header<'a>; FEW]>);
+
+impl<'a> HeaderList<'a> for FewHeaders<'a> {
+    #[inline]
+    fn as_slice(&self) -> &[Header<'a>] {
+        &self.0
+    }
+
+    fn into_few(self) -> Self {
+        self
+    }
+}
+
+impl<'a> FromIterator<Header<'a>> for FewHeaders<'a> {
+    fn from_iter<I: IntoIterator<Item = Header<'a>>>(headers: I) -> Self {
+        Self(headers.into_iter().collect())
+    }
 }
 
 /// Where a record was written.
@@ -97,6 +222,14 @@ pub struct RecordMetadata {
     pub offset: i64,
     /// The timestamp it was stored with, in milliseconds since 1970.
     pub timestamp: i64,
+}
+
+impl RecordMetadata {
+    /// The timestamp as a time; `None` where it has none, or one before 1970.
+    #[must_use]
+    pub fn time(&self) -> Option<SystemTime> {
+        time::system_time(self.timestamp)
+    }
 }
 
 /// No batch has so many records.

@@ -1,23 +1,27 @@
 //! How a producer behaves, by the names of the Java client.
 
-use std::{collections::HashMap, sync::Arc, thread::available_parallelism, time::Duration};
+use std::{
+    collections::HashMap, fmt, str::FromStr, sync::Arc, thread::available_parallelism,
+    time::Duration,
+};
 
 use ottla_protocol::records::Compression;
 
 use super::partitioner::{Partitioner, Partitioning};
 use crate::{
     error::{Error, Result},
-    settings::{Value, settings},
+    settings::{self, Value, settings},
 };
 
 /// When a record counts as written (`acks`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Acks {
     /// When it left this process. Losses go unnoticed.
     None,
     /// When the leader has it.
     Leader,
     /// When every in-sync replica has it.
+    #[default]
     All,
 }
 
@@ -28,6 +32,26 @@ impl Acks {
             Self::Leader => 1,
             Self::All => -1,
         }
+    }
+}
+
+/// As the setting has it: `0`, `1` or `all`.
+impl fmt::Display for Acks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::None => "0",
+            Self::Leader => "1",
+            Self::All => "all",
+        })
+    }
+}
+
+/// As the setting has it: `0`, `1`, `all` or `-1`.
+impl FromStr for Acks {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        settings::read("acks", text)
     }
 }
 
@@ -44,11 +68,7 @@ impl Value for Acks {
     }
 
     fn show(&self) -> String {
-        match self {
-            Self::None => "0".to_owned(),
-            Self::Leader => "1".to_owned(),
-            Self::All => "all".to_owned(),
-        }
+        self.to_string()
     }
 }
 

@@ -26,7 +26,7 @@ const MEANINGLESS: &[&str] = &[
     "topic.metadata.refresh.sparse", "api.version.request", "api.version.request.timeout.ms",
     "api.version.fallback.ms", "broker.version.fallback", "statistics.interval.ms", "log_level",
     "log.queue", "log.thread.name", "log.connection.close", "debug", "enable.random.seed",
-    "enable.sparse.connections", "internal.", "enable.partition.eof", "opaque", "builtin.features",
+    "enable.sparse.connections", "internal.", "opaque", "builtin.features",
     "delivery.report.only.error", "produce.offset.report", "go.", "dotnet.",
 ];
 

@@ -1,6 +1,12 @@
 //! What enters the machine and what leaves it.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    str::FromStr,
+    sync::Arc,
+    time::Duration,
+    time::{SystemTime, UNIX_EPOCH},
+};
 
 use ottla_protocol::ErrorCode;
 use uuid::Uuid;
@@ -47,6 +53,16 @@ impl fmt::Display for InvalidStart {
 
 impl std::error::Error for InvalidStart {}
 
+/// The first record of this time or later. What is finer than a millisecond is cut off; a time before 1970
+/// is refused where it is used.
+impl From<SystemTime> for Start {
+    fn from(time: SystemTime) -> Self {
+        let since = time.duration_since(UNIX_EPOCH);
+        let millis = since.map(|since| i64::try_from(since.as_millis()).unwrap_or(i64::MAX));
+        Self::Timestamp(millis.unwrap_or(-1))
+    }
+}
+
 impl Start {
     /// Refuses negative offsets and times.
     ///
@@ -80,6 +96,42 @@ pub enum Reset {
     Latest,
     /// Tell the application, which then seeks.
     None,
+}
+
+impl fmt::Display for Reset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Earliest => "earliest",
+            Self::Latest => "latest",
+            Self::None => "none",
+        })
+    }
+}
+
+/// What is no [`Reset`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownReset(String);
+
+impl fmt::Display for UnknownReset {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} is none of earliest, latest and none", self.0)
+    }
+}
+
+impl std::error::Error for UnknownReset {}
+
+/// Kafka's words, and librdkafka's: `smallest` and `beginning`, `largest` and `end`, `error`.
+impl FromStr for Reset {
+    type Err = UnknownReset;
+
+    fn from_str(text: &str) -> Result<Self, UnknownReset> {
+        match text.to_ascii_lowercase().as_str() {
+            "earliest" | "smallest" | "beginning" => Ok(Self::Earliest),
+            "latest" | "largest" | "end" => Ok(Self::Latest),
+            "none" | "error" => Ok(Self::None),
+            _ => Err(UnknownReset(text.to_owned())),
+        }
+    }
 }
 
 /// A partition's place in the machine.

@@ -44,7 +44,7 @@ pub use compression::{
 pub use control::{ControlRecord, ControlRecordType, EndTxnMarker};
 pub use error::{RecordError, RecordErrorKind};
 pub use header::{BatchHeader, TimestampType};
-pub use record::{Header, Headers, OwnedHeader, OwnedRecord, Record};
+pub use record::{Header, Headers, NullableBytes, OwnedHeader, OwnedRecord, Record};
 
 #[cfg(test)]
 mod tests;

@@ -76,6 +76,45 @@ pub struct Header<'a> {
     pub value: Option<&'a [u8]>,
 }
 
+impl<'a> Header<'a> {
+    /// A header.
+    ///
+    /// ```
+    /// use ottla_protocol::records::Header;
+    /// let header = Header::new("content-type", "application/json");
+    /// assert_eq!(header.key, b"content-type");
+    /// assert_eq!(Header::new("empty", None::<&str>).value, None);
+    /// ```
+    #[must_use]
+    pub fn new(key: &'a (impl AsRef<[u8]> + ?Sized), value: impl NullableBytes<'a>) -> Self {
+        Self {
+            key: key.as_ref(),
+            value: value.into_bytes(),
+        }
+    }
+}
+
+/// Borrowed bytes that may be null: `&str`, `&[u8]`, `&Vec<u8>`, `&Bytes` and the like, or an `Option` of
+/// one.
+pub trait NullableBytes<'a> {
+    /// The bytes; `None` is null.
+    fn into_bytes(self) -> Option<&'a [u8]>;
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> NullableBytes<'a> for &'a T {
+    #[inline]
+    fn into_bytes(self) -> Option<&'a [u8]> {
+        Some(self.as_ref())
+    }
+}
+
+impl<'a, T: AsRef<[u8]> + ?Sized> NullableBytes<'a> for Option<&'a T> {
+    #[inline]
+    fn into_bytes(self) -> Option<&'a [u8]> {
+        self.map(AsRef::as_ref)
+    }
+}
+
 /// The headers of a record, in order.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Headers<'a> {

@@ -15,10 +15,11 @@ use ottla_protocol::{
 };
 use tokio::time::Instant;
 
-use super::{Driver, Event, Key, RawBatches};
+use super::{Driver, Event, Key, RawBatches, Trouble};
 use crate::{
     consumer::budget::Charge,
-    error::{Error, Result},
+    error::{Error, ErrorKind, Result},
+    offsets::FoundOffset,
 };
 
 /// A broker's word that a fetch session cannot be gone on with (KIP-227, KIP-516).
@@ -111,11 +112,11 @@ impl Driver {
         }
     }
 
-    fn looked_up(&mut self, lookups: &[Lookup], found: Vec<Result<i64>>) {
+    fn looked_up(&mut self, lookups: &[Lookup], found: Vec<Result<FoundOffset>>) {
         let now = Instant::now().into_std();
         for (lookup, found) in lookups.iter().zip(found) {
             let (topic, partition) = (&lookup.topic, lookup.partition);
-            let answer = found.map_err(|error| {
+            let answer = found.map(|found| found.offset).map_err(|error| {
                 if error.doubts_address() {
                     self.machine.handle_moved(lookup.slot);
                 }
@@ -163,6 +164,12 @@ impl Driver {
             for wanted in fetch.partitions.iter().filter(left_out) {
                 let missing = Fetched::Missing;
                 self.machine.handle_fetched(now, broker, wanted, missing);
+            }
+        }
+        if response.session_id != 0 && self.settings.tells_end {
+            let left_out = |w: &&Wanted| !seen.contains(&w.slot);
+            for wanted in fetch.partitions.iter().filter(left_out) {
+                self.tell_end_again(wanted);
             }
         }
         // All batches of an answer lie in one frame: it lives as long as one of them.
@@ -213,8 +220,12 @@ impl Driver {
         let size = records.len();
         let walked = Walked::of(records.clone(), wanted.offset);
         let up_to = Fetched::UpTo(walked.next);
-        if !self.machine.handle_fetched(now, broker, wanted, up_to) || size == 0 {
+        if !self.machine.handle_fetched(now, broker, wanted, up_to) {
             return;
+        }
+        let key: Key = (wanted.topic.clone(), wanted.partition);
+        if size == 0 {
+            return self.tell_end(&key, wanted, walked.next, high_watermark);
         }
         // Other partitions used up `fetch.max.bytes`. Don't back off: this one moves to the front of
         // a later fetch (rule 64).
@@ -222,7 +233,6 @@ impl Driver {
         if walked.next == wanted.offset && !cut_short {
             self.machine.handle_no_progress(now, wanted.slot);
         }
-        let key: Key = (wanted.topic.clone(), wanted.partition);
         let content = Ok(RawBatches {
             records,
             from: wanted.offset,
@@ -230,6 +240,32 @@ impl Driver {
             frame: frame.clone(),
         });
         self.pass_on(&key, wanted.incarnation, content);
+        self.tell_end(&key, wanted, walked.next, high_watermark);
+    }
+
+    /// Tells that a partition is read to its end, once for each time that it is.
+    fn tell_end(&mut self, key: &Key, wanted: &Wanted, next: i64, high_watermark: i64) {
+        if !self.settings.tells_end {
+            return;
+        }
+        self.topics.set_high_watermark(key, high_watermark);
+        let is_end = high_watermark >= 0 && next >= high_watermark;
+        let end = (wanted.incarnation, next);
+        if is_end && self.topics.reaches_end(key, end) {
+            let doing = format!("reading {}-{}", key.0, key.1);
+            let error = Error::new(ErrorKind::PartitionEnd { offset: next }, doing);
+            let trouble = Trouble { error, lost: false };
+            self.pass_on(key, wanted.incarnation, Err(trouble));
+        }
+    }
+
+    /// A broker leaves a partition of a session out of its answer when nothing is new: after a seek to the
+    /// end, that is all it says (KIP-227).
+    fn tell_end_again(&mut self, wanted: &Wanted) {
+        let key: Key = (wanted.topic.clone(), wanted.partition);
+        if let Some(high_watermark) = self.topics.get(&key).and_then(|a| a.high_watermark) {
+            self.tell_end(&key, wanted, wanted.offset, high_watermark);
+        }
     }
 
     fn refused(

@@ -33,6 +33,7 @@ use crate::{
     error::{Error, Result},
     metadata::{Snapshot, TopologyRequest},
     net::dialer::Use,
+    offsets::FoundOffset,
 };
 use topics::{Assigned, Topics};
 
@@ -40,7 +41,7 @@ use topics::{Assigned, Topics};
 enum Event {
     /// With when it was asked.
     Fetched(Fetch, Instant, Result<FetchResponse>),
-    LookedUp(i32, Vec<Lookup>, Vec<Result<i64>>),
+    LookedUp(i32, Vec<Lookup>, Vec<Result<FoundOffset>>),
 }
 
 pub(super) struct Driver {
@@ -135,7 +136,12 @@ impl Driver {
                     .machine
                     .handle_assigned(topic, partition, start, number);
                 tracing::info!(topic = %key.0, partition, ?start, "reading a partition");
-                let assigned = Assigned { slot, incarnation };
+                let assigned = Assigned {
+                    slot,
+                    incarnation,
+                    told_end: None,
+                    high_watermark: None,
+                };
                 self.topics
                     .add(key, assigned, &self.topology, self.client.metadata());
             }

@@ -24,6 +24,7 @@ impl Driver {
                 topic: l.topic.clone(),
                 partition: l.partition,
                 start: l.start,
+                or_end: true,
             };
             let places: Vec<_> = lookups.iter().map(place).collect();
             let found = offsets::look_up(&client, &places, client.deadline()).await;

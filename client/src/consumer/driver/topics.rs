@@ -25,6 +25,10 @@ pub(super) struct Topics(HashMap<Arc<str>, Known>);
 pub(super) struct Assigned {
     pub(super) slot: Slot,
     pub(super) incarnation: Incarnation,
+    /// The attempt and offset at which the application was told of the end.
+    pub(super) told_end: Option<(u32, i64)>,
+    /// The high watermark that a broker said last, where ends are told.
+    pub(super) high_watermark: Option<i64>,
 }
 
 #[derive(Debug)]
@@ -81,6 +85,20 @@ impl Topics {
 
     pub(super) fn get(&self, key: &Key) -> Option<&Assigned> {
         self.0.get(&key.0)?.partitions.get(&key.1)
+    }
+
+    pub(super) fn set_high_watermark(&mut self, key: &Key, high_watermark: i64) {
+        let known = self.0.get_mut(&key.0);
+        if let Some(assigned) = known.and_then(|known| known.partitions.get_mut(&key.1)) {
+            assigned.high_watermark = Some(high_watermark);
+        }
+    }
+
+    /// Notes that an attempt has come to the end; false where that was noted before.
+    pub(super) fn reaches_end(&mut self, key: &Key, end: (u32, i64)) -> bool {
+        let known = self.0.get_mut(&key.0);
+        let assigned = known.and_then(|known| known.partitions.get_mut(&key.1));
+        assigned.is_some_and(|assigned| assigned.told_end.replace(end) != Some(end))
     }
 
     /// Takes a newer topology in. Costs what the topics cost that it changed.
