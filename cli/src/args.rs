@@ -8,7 +8,7 @@ use crate::{
     escape::{self, Delimiter},
     format::Format,
     grep::Grep,
-    place::Range,
+    place::{self, Range},
     wire::args::WireCommand,
 };
 
@@ -194,11 +194,12 @@ pub(crate) struct TopicDelete {
     pub(crate) connection: Connection,
 }
 
-/// Write each line of standard input as a record
+/// Write each line of standard input, or each file, as a record
 ///
 /// Lines are bytes and end with a newline, which is not part of the record; an empty line is an
 /// empty value. The command waits until every record is written. When one is not, it says so with
-/// the number of its line, reads no further, waits for those under way, and exits with 1.
+/// the number of its line, reads no further, waits for those under way, and exits with 1. On a terminal, or with -v, it
+/// says at the end how many were written.
 #[derive(Debug, Group)]
 pub(crate) struct Produce {
     #[command(flatten)]
@@ -208,6 +209,23 @@ pub(crate) struct Produce {
     /// A line without it is an error
     #[arg(short = 'K', long, value_name = "DELIM", value_parser = escape::delimiter)]
     pub(crate) key_delimiter: Option<Delimiter>,
+
+    /// The key of every record
+    #[arg(short, long, value_name = "KEY", conflicts_with = "key_delimiter")]
+    pub(crate) key: Option<String>,
+
+    /// What ends a record instead of a newline; \n, \0 and \xNN stand for bytes
+    #[arg(short = 'D', long, value_name = "DELIM", value_parser = escape::delimiter)]
+    pub(crate) delimiter: Option<Delimiter>,
+
+    /// The timestamp of every record instead of now: milliseconds since 1970, a date or a time as for
+    /// `consume -o`, or -1h for an hour ago
+    #[arg(short = 'T', long, value_name = "TIME", value_parser = place::timestamp, allow_hyphen_values = true)]
+    pub(crate) timestamp: Option<i64>,
+
+    /// When a record counts as written: all in-sync replicas have it, 1 for the leader, or 0 for unasked
+    #[arg(long, value_name = "ACKS", value_parser = ["all", "-1", "1", "0"], allow_hyphen_values = true)]
+    pub(crate) acks: Option<String>,
 
     /// How batches are compressed
     #[arg(short = 'z', long, value_name = "NAME",
@@ -229,12 +247,20 @@ pub(crate) struct Produce {
     /// Read each line as a JSON object, as `consume -J` prints it: key, value, headers, ts and
     /// partition, with bytes that are not UTF-8 in key_base64 and value_base64. The topic and offset
     /// in it are passed over, and -p decides where it is given
-    #[arg(short = 'J', long, conflicts_with_all = ["key_delimiter", "null"])]
+    #[arg(short = 'J', long, conflicts_with_all = ["key_delimiter", "null", "key", "delimiter", "timestamp"])]
     pub(crate) json: bool,
 
     /// Write an empty value as null, which compaction reads as a deletion, and an empty key as none
     #[arg(short = 'Z', long)]
     pub(crate) null: bool,
+
+    /// Files instead of standard input: each is one record, or with -l or -J each of its lines
+    #[arg(value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+
+    /// Read the files by lines
+    #[arg(short, long, requires = "files")]
+    pub(crate) lines: bool,
 
     #[command(flatten)]
     pub(crate) connection: Connection,

@@ -10,6 +10,15 @@ use std::{
 pub(crate) struct Delimiter(Vec<u8>);
 
 impl Delimiter {
+    /// A newline.
+    pub(crate) fn newline() -> Self {
+        Self(vec![b'\n'])
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
     /// The parts of a line before and after the first delimiter.
     pub(crate) fn split<'a>(&self, line: &'a [u8]) -> Option<(&'a [u8], &'a [u8])> {
         let at = line

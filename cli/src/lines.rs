@@ -7,6 +7,8 @@ use std::{
 
 use tokio::sync::mpsc;
 
+use crate::escape::Delimiter;
+
 /// Chunks that may wait.
 const QUEUE: usize = 4;
 /// How much is read at a time; a chunk is about as large.
@@ -35,10 +37,13 @@ impl Chunk {
 }
 
 /// Reads lines on a thread until there are no more or nobody wants them.
-pub(crate) fn read(input: impl Read + Send + 'static) -> mpsc::Receiver<io::Result<Chunk>> {
+pub(crate) fn read(
+    input: impl Read + Send + 'static,
+    delimiter: Delimiter,
+) -> mpsc::Receiver<io::Result<Chunk>> {
     let (chunks, receiver) = mpsc::channel(QUEUE);
     thread::spawn(move || {
-        let mut reader = Reader::new(input, LONGEST);
+        let mut reader = Reader::new(input, delimiter, LONGEST);
         loop {
             let chunk = match reader.chunk() {
                 Ok(chunk) if chunk.ends.is_empty() => return,
@@ -55,15 +60,17 @@ pub(crate) fn read(input: impl Read + Send + 'static) -> mpsc::Receiver<io::Resu
 
 struct Reader<R> {
     input: BufReader<R>,
+    delimiter: Delimiter,
     longest: usize,
     next: u64,
 }
 
 impl<R: Read> Reader<R> {
-    fn new(input: R, longest: usize) -> Self {
+    fn new(input: R, delimiter: Delimiter, longest: usize) -> Self {
         let input = BufReader::with_capacity(BUFFER, input);
         Self {
             input,
+            delimiter,
             longest,
             next: 1,
         }
@@ -76,7 +83,7 @@ impl<R: Read> Reader<R> {
             ..Chunk::default()
         };
         while self.line(&mut chunk)? {
-            let another_is_here = self.input.buffer().contains(&b'\n');
+            let another_is_here = self.delimiter.split(self.input.buffer()).is_some();
             if !another_is_here || chunk.bytes.len() >= BUFFER {
                 break;
             }
@@ -86,20 +93,29 @@ impl<R: Read> Reader<R> {
 
     /// Reads one line; false at the end.
     fn line(&mut self, chunk: &mut Chunk) -> io::Result<bool> {
-        let limit = u64::try_from(self.longest)
-            .unwrap_or(u64::MAX)
-            .saturating_add(1);
-        let read = (&mut self.input)
-            .take(limit)
-            .read_until(b'\n', &mut chunk.bytes)?;
-        if read == 0 {
-            return Ok(false);
-        }
-        if chunk.bytes.last() == Some(&b'\n') {
-            chunk.bytes.pop();
-        } else if read > self.longest {
-            let what = format!("line {} is longer than {} bytes", self.next, self.longest);
-            return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+        let start = chunk.bytes.len();
+        let delimiter = self.delimiter.bytes();
+        let last = delimiter.last().copied().expect("a delimiter is not empty");
+        loop {
+            let have = chunk.bytes.len() - start;
+            let room = (self.longest + delimiter.len()).saturating_sub(have) as u64;
+            let read = (&mut self.input)
+                .take(room)
+                .read_until(last, &mut chunk.bytes)?;
+            let line = &chunk.bytes[start..];
+            if line.ends_with(delimiter) {
+                chunk.bytes.truncate(chunk.bytes.len() - delimiter.len());
+                break;
+            }
+            if line.len() > self.longest {
+                let what = format!("line {} is longer than {} bytes", self.next, self.longest);
+                return Err(io::Error::new(io::ErrorKind::InvalidData, what));
+            }
+            match (read, line.is_empty()) {
+                (0, true) => return Ok(false),
+                (0, false) => break,
+                _ => {}
+            }
         }
         chunk.ends.push(chunk.bytes.len());
         self.next += 1;
@@ -112,7 +128,7 @@ mod tests {
     use super::*;
 
     fn lines(input: &[u8]) -> Vec<(u64, Vec<u8>)> {
-        let mut chunks = read(io::Cursor::new(input.to_vec()));
+        let mut chunks = read(io::Cursor::new(input.to_vec()), Delimiter::newline());
         let mut lines = Vec::new();
         while let Some(chunk) = chunks.blocking_recv() {
             let chunk = chunk.expect("a vector can be read");
@@ -149,7 +165,7 @@ mod tests {
     #[test]
     fn a_typed_line_does_not_wait_for_the_next() {
         let (input, mut typing) = io::pipe().expect("there are pipes");
-        let mut chunks = read(input);
+        let mut chunks = read(input, Delimiter::newline());
         io::Write::write_all(&mut typing, b"first\nsec").expect("it is read");
         let chunk = chunks
             .blocking_recv()
@@ -160,10 +176,31 @@ mod tests {
 
     #[test]
     fn a_line_has_a_longest_length() {
-        let chunk = |input: &'static [u8]| Reader::new(input, 4).chunk();
+        let chunk = |input: &'static [u8]| Reader::new(input, Delimiter::newline(), 4).chunk();
         assert!(chunk(b"1234\n").is_ok());
         assert!(chunk(b"1234").is_ok());
         let error = chunk(b"12345\n").expect_err("it is too long").to_string();
         assert!(error.contains("line 1"), "{error}");
+    }
+
+    #[test]
+    fn a_record_ends_where_its_delimiter_does() {
+        let read = |input: &[u8], delimiter: &str| {
+            let delimiter = crate::escape::delimiter(delimiter).expect("it is well-formed");
+            let mut chunks = read(io::Cursor::new(input.to_vec()), delimiter);
+            let mut lines = Vec::new();
+            while let Some(chunk) = chunks.blocking_recv() {
+                let chunk = chunk.expect("a vector can be read");
+                lines.extend(chunk.lines().map(|(_, line)| line.to_vec()));
+            }
+            lines
+        };
+        assert_eq!(read(b"a\0b\n\0", r"\0"), [b"a".to_vec(), b"b\n".to_vec()]);
+        assert_eq!(
+            read(b"a-|b|-|c", "-|"),
+            [b"a".to_vec(), b"b|".to_vec(), b"c".to_vec()]
+        );
+        assert_eq!(read(b"||", "|"), [b"".to_vec(), b"".to_vec()]);
+        assert_eq!(read(b"", "-|"), [] as [Vec<u8>; 0]);
     }
 }

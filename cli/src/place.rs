@@ -69,6 +69,16 @@ impl Range {
     }
 }
 
+/// A time in milliseconds since 1970, written as in a place, with or without `@`.
+pub(crate) fn timestamp(text: &str) -> Result<i64, String> {
+    match time(text.strip_prefix('@').unwrap_or(text), SystemTime::now()) {
+        Some(Start::Timestamp(time)) => Ok(time),
+        _ => {
+            Err("give milliseconds since 1970, 2026-01-01, 2026-01-01T08:30:00Z or -1h".to_owned())
+        }
+    }
+}
+
 fn place(text: &str, now: SystemTime) -> Option<Start> {
     match text {
         "start" | "beginning" | "earliest" | "oldest" | "smallest" => Some(Start::Earliest),

@@ -284,3 +284,83 @@ async fn the_environment_says_where_the_brokers_are() {
     let ran = finish(command.spawn().expect("the command starts"), b"").await;
     assert_eq!(ran.printed(), "t\t1\t1\n");
 }
+
+/// A file for one test.
+fn file(name: &str, content: &[u8]) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::write(&path, content).expect("it can be written");
+    path.display().to_string()
+}
+
+#[tokio::test]
+async fn a_key_and_a_timestamp_are_those_of_every_record() {
+    let cluster = cluster(&["t"]).await;
+    for time in ["1767225600000", "2026-01-01", "@2026-01-01T00:00:00Z"] {
+        on(
+            &cluster,
+            &format!("produce t -k k -T {time} --acks 1"),
+            b"a\n",
+        )
+        .await
+        .printed();
+    }
+    let ran = on(&cluster, "consume t -e -f %k:%v:%d\\n", b"").await;
+    assert_eq!(ran.printed(), "k:a:1767225600000\n".repeat(3));
+}
+
+#[tokio::test]
+async fn records_end_where_the_delimiter_says() {
+    let cluster = cluster(&["t"]).await;
+    on(&cluster, r"produce t -D \0", b"a\nb\0c\0")
+        .await
+        .printed();
+    on(&cluster, "produce t -D ;; -K :", b"k:d;;k:e;;")
+        .await
+        .printed();
+    assert_eq!(
+        on(&cluster, "consume t -e -f %v,", b"").await.printed(),
+        "a\nb,c,d,e,"
+    );
+}
+
+#[tokio::test]
+async fn a_file_is_a_record_or_has_one_in_each_line() {
+    let cluster = cluster(&["t"]).await;
+    let (one, two) = (file("one.txt", b"1\n2\n"), file("two.txt", b"3"));
+    on(&cluster, &format!("produce t {one} {two}"), b"")
+        .await
+        .printed();
+    on(&cluster, &format!("produce t -l {one} {two}"), b"")
+        .await
+        .printed();
+    assert_eq!(
+        on(&cluster, "consume t -e -f %v;", b"").await.printed(),
+        "1\n2\n;3;1;2;3;"
+    );
+    let ran = on(&cluster, &format!("produce t -l -K : {two}"), b"").await;
+    assert!(
+        ran.message(1)
+            .contains("two.txt, line 1: there is no key delimiter"),
+        "{ran:?}"
+    );
+    let ran = on(&cluster, "produce t no.such.file", b"").await;
+    assert!(ran.message(1).contains("no.such.file"), "{ran:?}");
+}
+
+#[tokio::test]
+async fn what_was_written_is_summed_up_where_it_is_asked_for() {
+    let cluster = Cluster::builder()
+        .topic("t", 2)
+        .start()
+        .await
+        .expect("it starts");
+    for partition in ["0", "1"] {
+        let args = format!("produce t -v -p {partition}");
+        let ran = on(&cluster, &args, b"a\nb\n").await;
+        assert!(
+            ran.stderr
+                .contains("2 records written to 1 partition of t in "),
+            "{ran:?}"
+        );
+    }
+}
