@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use ottla::{Consumer, Reset, Start};
+use ottla::{Consumer, ErrorKind, Reset, Start};
 use tokio::time::{sleep, timeout};
 
 use crate::world::{World, number, place};
@@ -72,14 +72,25 @@ impl<'a> Wanderer<'a> {
             let given_back = self.consumer.unassign(topic, of_it);
             self.expect("unassign", &given_back);
         }
-        if let Ok(read) = timeout(Duration::from_secs(5), self.consumer.recv()).await {
-            self.world
-                .wrong(format!("{read:?} comes, but nothing is assigned"));
+        // What was on its way comes to nothing while the consumer is asked for more.
+        for _ in 0..5 {
+            self.expect_nothing().await;
+            sleep(Duration::from_secs(1)).await;
         }
+        self.expect_nothing().await;
         let charged = self.consumer.queued_bytes();
         if charged != 0 {
             self.world
                 .wrong(format!("{charged} bytes of the wanderer stay charged"));
+        }
+    }
+
+    /// An error at once: nothing can come, and nobody could assign anything while the consumer waits.
+    async fn expect_nothing(&mut self) {
+        let read = timeout(Duration::ZERO, self.consumer.recv()).await;
+        if !matches!(&read, Ok(Err(error)) if *error.kind() == ErrorKind::NothingAssigned) {
+            self.world
+                .wrong(format!("{read:?} comes, but nothing is assigned"));
         }
     }
 
@@ -156,6 +167,13 @@ impl<'a> Wanderer<'a> {
                     let value = record.value.unwrap_or_default();
                     self.world.keep_wandered(partition, record.offset, value);
                     self.hold(partition, record.offset);
+                }
+                Ok(Err(error)) if *error.kind() == ErrorKind::NothingAssigned => {
+                    if !self.assigned.is_empty() {
+                        self.world
+                            .wrong(format!("{:?} are assigned: {error}", self.assigned));
+                    }
+                    sleep(wait).await;
                 }
                 Ok(Err(error)) => {
                     self.world
