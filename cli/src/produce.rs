@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use ottla::{Delivery, Producer, Record, Start, protocol::records::Header};
+use ottla::{Delivery, ErrorKind, Producer, Record, Start, protocol::records::Header};
 use tokio::select;
 
 use crate::{
@@ -292,7 +292,11 @@ impl<'a> Producing<'a> {
 
     /// Waits for all that are under way.
     async fn finish(&mut self) -> Result<(), Failure> {
-        self.producer.flush().await?;
+        match self.producer.flush().await {
+            // Each is told below, with its line.
+            Err(error) if matches!(error.kind(), ErrorKind::Unwritten { .. }) => {}
+            flushed => flushed?,
+        }
         while !self.under_way.is_empty() {
             let settled = settle_first(&self.args.files, &mut self.under_way).await;
             self.settled(settled);

@@ -79,6 +79,14 @@ pub enum ErrorKind {
     Config(String),
     /// The partition is not assigned to the consumer: it cannot be sought in, paused or resumed.
     NotAssigned,
+    /// Records that were sent before were not written, or may not be: so many since the last flush that
+    /// told of any. Each [`Delivery`](crate::Delivery) has its own error.
+    Unwritten {
+        /// How many.
+        records: u64,
+        /// What was wrong with the first.
+        first: String,
+    },
     /// The consumer has no partition assigned, so that nothing can come.
     NothingAssigned,
     /// A partition was read to its end, at this offset (`enable.partition.eof`). More may come.
@@ -349,6 +357,17 @@ impl fmt::Display for ErrorKind {
         match self {
             Self::Config(what) | Self::UnknownSetting(what) => f.write_str(what),
             Self::NotAssigned => write!(f, "it is not assigned to this consumer"),
+            Self::Unwritten { records, first } => {
+                let records_were = if *records == 1 {
+                    "record was"
+                } else {
+                    "records were"
+                };
+                write!(
+                    f,
+                    "{records} {records_were} not written; the first: {first}"
+                )
+            }
             Self::NothingAssigned => write!(f, "no partition is assigned; assign one first"),
             Self::PartitionEnd { offset } => write!(f, "the end is reached, at offset {offset}"),
             Self::Connect(what) => write!(f, "cannot connect: {what}"),

@@ -15,7 +15,7 @@
 //! let client = Client::builder("localhost:9092").connect().await?;
 //! let producer = Producer::builder(&client).build()?;
 //! let delivery = producer.send(Record::to("orders").key("42").value("paid")).await?;
-//! println!("written at offset {}", delivery.await?.offset);
+//! println!("written at offset {:?}", delivery.await?.offset);
 //!
 //! let mut consumer = Consumer::builder(&client).assign("orders", 0, Start::Earliest).build().await?;
 //! let record = consumer.recv().await?;

@@ -272,6 +272,7 @@ impl World {
             producer,
             number,
             sent: Vec::new(),
+            told: 0,
             next: 0,
         };
         script.storm(&how).await;
@@ -283,7 +284,12 @@ impl World {
         if how.ending == Ending::Calm && matches!(closed, Some(Err(_))) {
             script.world.wrong(format!("close of {number}: {closed:?}"));
         }
+        let is_told = script.is_told(closed.as_ref());
         script.settle_from(0).await;
+        // A close that gives records up says in words how many.
+        if is_told && closed.is_some() {
+            script.expect_told();
+        }
         if how.delivery_timeout == LONG {
             script.expect_no_timeout();
         }
@@ -434,6 +440,8 @@ struct Script {
     world: World,
     producer: Producer,
     number: usize,
+    /// How many records flushes said were not written.
+    told: u64,
     sent: Vec<(Sent, Option<Delivery>)>,
     next: usize,
 }
@@ -486,6 +494,7 @@ impl Script {
             producer: fresh,
             number: self.number + 100,
             sent: Vec::new(),
+            told: 0,
             next: 0,
         };
         other.send(0, 10).await;
@@ -499,10 +508,36 @@ impl Script {
         }
     }
 
-    async fn flush(&self) {
+    async fn flush(&mut self) {
         let flushed = self.world.ends("flush", self.producer.flush()).await;
-        if matches!(flushed, Some(Err(_))) {
+        if !self.is_told(flushed.as_ref()) {
             self.world.wrong(format!("flush says {flushed:?}"));
+        }
+    }
+
+    /// Counts the records that a flush or close says were not written; false where it says another thing.
+    fn is_told(&mut self, ended: Option<&ottla::Result<()>>) -> bool {
+        match ended {
+            None | Some(Ok(())) => true,
+            Some(Err(error)) => match error.kind() {
+                ErrorKind::Unwritten { records, .. } => {
+                    self.told += records;
+                    true
+                }
+                _ => false,
+            },
+        }
+    }
+
+    /// What failed was told once, whoever looked at its delivery.
+    fn expect_told(&self) {
+        let failed = |s: &&Sent| matches!(s.fate, Fate::Failed { .. });
+        let failed = self.sent.iter().map(|(s, _)| s).filter(failed).count() as u64;
+        if failed != self.told {
+            let (number, told) = (self.number, self.told);
+            self.world.wrong(format!(
+                "{failed} records of {number} failed, and {told} were told"
+            ));
         }
     }
 
@@ -584,7 +619,7 @@ impl Script {
             };
             sent.fate = match self.world.ends("a delivery", delivery).await {
                 None => Fate::Hung,
-                Some(Ok(written)) => Fate::Written(written.offset),
+                Some(Ok(written)) => Fate::Written(written.offset.unwrap_or(-1)),
                 Some(Err(error)) => Fate::Failed {
                     possibly_written: error.possibly_written(),
                     timed_out: matches!(error.kind(), ErrorKind::Timeout { .. }),

@@ -32,7 +32,7 @@ impl OwnRecord {
     }
 }
 
-/// Sends records in order, waits for all, and returns their offsets.
+/// Sends records in order, waits for all, and returns their offsets; -1 where the broker says none.
 pub async fn send_all(producer: &Producer, topic: &str, records: &[OwnRecord]) -> Vec<i64> {
     let mut deliveries = Vec::new();
     for own in records {
@@ -54,7 +54,8 @@ pub async fn send_all(producer: &Producer, topic: &str, records: &[OwnRecord]) -
     }
     let mut offsets = Vec::new();
     for delivery in deliveries {
-        offsets.push(delivery.await.expect("it is written").offset);
+        let written = delivery.await.expect("it is written");
+        offsets.push(written.offset.unwrap_or(-1));
     }
     offsets
 }

@@ -268,7 +268,7 @@ async fn close_waits_for_what_was_sent_and_takes_no_more(target: Target) {
         .close_within(Duration::from_secs(20))
         .await
         .expect("it is written in time");
-    assert_eq!(delivery.await.expect("it is written").offset, 0);
+    assert_eq!(delivery.await.expect("it is written").offset, Some(0));
     let error = producer.send(record).await.expect_err("it is closed");
     assert!(matches!(error.kind(), ErrorKind::Closed { .. }));
 }

@@ -90,12 +90,12 @@ async fn sends_in_parts(target: &Target, compression: Compression) {
     for value in &sent {
         deliveries.push(send(&producer, &topic, value).await);
     }
-    producer.flush().await.expect("the producer lives");
+    expect_unwritten(&producer, 1).await;
     let mut offset = 0;
     for (n, delivery) in deliveries.into_iter().enumerate() {
         match outcome(delivery) {
             Ok(written) => {
-                assert_eq!(written.offset, offset, "record {n}");
+                assert_eq!(written.offset, Some(offset), "record {n}");
                 offset += 1;
             }
             Err(error) => {
@@ -144,7 +144,7 @@ async fn a_refusal_of_one_record_says_so_to_that_one_only(target: Target) {
     let first = producer.send(record("1")).await.expect("there is room");
     let second = producer.send(keyless).await.expect("there is room");
     let third = producer.send(record("3")).await.expect("there is room");
-    producer.flush().await.expect("the producer lives");
+    expect_unwritten(&producer, 3).await;
 
     let refused = second.await.expect_err("it has no key");
     assert_eq!(
@@ -184,7 +184,7 @@ async fn a_topic_that_was_made_anew_takes_records_again(target: Target) {
         let delivery = send(&producer, &topic, n.to_string().as_bytes()).await;
         written.push(delivery.await.expect("the topic is there again").offset);
     }
-    assert!(written.into_iter().eq(0..50));
+    assert!(written.into_iter().eq((0..50).map(Some)));
     let new: Vec<_> = (0..50).map(|n: u8| n.to_string().into_bytes()).collect();
     assert_eq!(values(&target.client().await, &topic, 50).await, new);
 }
@@ -366,7 +366,7 @@ async fn each_of_several_records_is_told_what_is_wrong_with_it() {
         for _ in 0..4 {
             deliveries.push(send(&producer, "t", b"x").await);
         }
-        producer.flush().await.expect("the producer lives");
+        expect_unwritten(&producer, 4).await;
         for delivery in deliveries {
             let error = outcome(delivery).expect_err("it is refused");
             assert_eq!(error.possibly_written(), possibly_written, "{error}");
@@ -467,4 +467,14 @@ fn answer(
         throttle_time_ms,
         ..ProduceResponse::default()
     }
+}
+
+/// Flushes, and is told of so many records.
+async fn expect_unwritten(producer: &Producer, expected: u64) {
+    let told = producer.flush().await.expect_err("some were refused");
+    match told.kind() {
+        ErrorKind::Unwritten { records, .. } => assert_eq!(*records, expected, "{told}"),
+        _ => panic!("{told}"),
+    }
+    producer.flush().await.expect("it was told");
 }

@@ -53,7 +53,11 @@ async fn send_each(producer: &Producer, n: usize) -> Vec<ottla::Result<i64>> {
     }
     let mut outcomes = Vec::new();
     for delivery in deliveries {
-        outcomes.push(patient(delivery).await.map(|written| written.offset));
+        outcomes.push(
+            patient(delivery)
+                .await
+                .map(|written| written.offset.unwrap_or(-1)),
+        );
     }
     outcomes
 }

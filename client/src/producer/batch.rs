@@ -22,6 +22,8 @@ pub(super) struct Held {
     pages: u32,
     /// When its turn came: flushes wait for all up to a number. Parts keep that of the whole.
     pub(super) number: u64,
+    /// How many records it has.
+    pub(super) count: u32,
     memory: Arc<Memory>,
 }
 
@@ -44,6 +46,7 @@ impl Held {
             ..
         } = filling;
         Self {
+            count: builder.count(),
             stage: Stage::Filled(builder),
             completion,
             pages,
@@ -135,6 +138,7 @@ impl Held {
             topic, partition, ..
         } = &*self.completion;
         Self {
+            count: builder.count(),
             stage: Stage::Filled(builder),
             completion: Completion::new(topic.clone(), *partition),
             pages,

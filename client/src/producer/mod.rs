@@ -41,7 +41,7 @@ pub use settings::Acks;
 
 use accumulator::{Accumulator, Obstacle};
 use place::{Place, TopicQueue};
-use sender::Command;
+use sender::{Command, Failures};
 pub(crate) use settings::Settings;
 
 use crate::{
@@ -288,9 +288,11 @@ impl Producer {
     /// Dropping the future changes nothing about the records.
     ///
     /// # Errors
-    /// When the producer's task has ended, with its runtime.
+    /// [`ErrorKind::Unwritten`] when records failed since the last flush that told of any, whether or not
+    /// their deliveries were looked at; else when the producer's task has ended, with its runtime.
     pub async fn flush(&self) -> Result<()> {
-        self.command(Command::Flush).await
+        let failures = self.command(Command::Flush).await?;
+        failures.into_result("flushing the producer")
     }
 
     /// Takes no more records, and waits until those that are buffered are written or have failed, which
@@ -298,10 +300,11 @@ impl Producer {
     /// producer closed, and its records on their way.
     ///
     /// # Errors
-    /// When the producer's task has ended, with its runtime.
+    /// As [`flush`](Self::flush).
     pub async fn close(&self) -> Result<()> {
         self.shared.accumulator.close();
-        self.command(Command::Flush).await
+        let failures = self.command(Command::Flush).await?;
+        failures.into_result("closing the producer")
     }
 
     /// [`close`](Self::close) that waits up to `deadline`, and gives up the records that are not written by
@@ -309,22 +312,27 @@ impl Producer {
     /// records on their way.
     ///
     /// # Errors
-    /// When records had to be given up.
+    /// [`ErrorKind::Timeout`] when records had to be given up, which says how many failed with them; else as
+    /// [`flush`](Self::flush).
     pub async fn close_within(&self, deadline: Duration) -> Result<()> {
-        self.shared.accumulator.close();
-        if let Ok(flushed) = timeout(deadline, self.command(Command::Flush)).await {
-            return flushed;
+        if let Ok(closed) = timeout(deadline, self.close()).await {
+            return closed;
         }
-        self.command(Command::Abort).await?;
-        let last = Some("records that were not written by then were given up".to_owned());
-        let kind = ErrorKind::Timeout {
-            after_ms: deadline.as_millis(),
-            last,
+        let failures = self.command(Command::Abort).await?;
+        let doing = "closing the producer";
+        let after_ms = deadline.as_millis();
+        let last = match failures.into_result(doing) {
+            // The last were written just then.
+            Ok(()) => return Ok(()),
+            Err(error) => Some(error.kind().to_string()),
         };
-        Err(Error::new(kind, "closing the producer"))
+        Err(Error::new(ErrorKind::Timeout { after_ms, last }, doing))
     }
 
-    async fn command(&self, command: impl FnOnce(oneshot::Sender<()>) -> Command) -> Result<()> {
+    async fn command(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Failures>) -> Command,
+    ) -> Result<Failures> {
         let (done, wait) = oneshot::channel();
         let closed = || Error::closed("the producer", "flushing");
         self.shared

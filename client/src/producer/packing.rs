@@ -31,6 +31,7 @@ struct Place {
 pub(super) struct Coming {
     pub(super) completion: Arc<Completion>,
     pub(super) number: u64,
+    pub(super) count: u32,
 }
 
 /// Batches that may go on to the machine, in order.
@@ -149,6 +150,7 @@ impl Packing {
             coming: Coming {
                 completion: held.completion.clone(),
                 number: held.number,
+                count: held.count,
             },
             batch: None,
         });

@@ -218,8 +218,8 @@ pub struct RecordMetadata {
     pub topic: Arc<str>,
     /// The partition.
     pub partition: i32,
-    /// The offset; -1 where the broker does not say, as with `acks=0`.
-    pub offset: i64,
+    /// The offset; `None` where the broker does not say, as with `acks=0`.
+    pub offset: Option<i64>,
     /// The timestamp it was stored with, in milliseconds since 1970.
     pub timestamp: i64,
 }
@@ -279,11 +279,7 @@ impl Delivery {
         RecordMetadata {
             topic: self.batch.topic.clone(),
             partition: self.batch.partition,
-            offset: if known {
-                written.base_offset.saturating_add(self.index.into())
-            } else {
-                -1
-            },
+            offset: known.then(|| written.base_offset.saturating_add(self.index.into())),
             timestamp: written.append_time.unwrap_or(self.timestamp),
         }
     }

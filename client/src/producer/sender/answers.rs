@@ -193,6 +193,14 @@ impl Sender {
             }
         };
         warn_of(&held, &outcome);
+        match &outcome {
+            BatchOutcome::Failed(error) => self.flushes.failures.add(held.count, error),
+            BatchOutcome::Refused(refusal) => {
+                let first = refusal.records.first().map_or(&refusal.others, |(_, e)| e);
+                self.flushes.failures.add(held.count, first);
+            }
+            BatchOutcome::Written(_) | BatchOutcome::Split(_) => {}
+        }
         held.completion.finish(outcome);
         self.flushes.end(held.number);
     }

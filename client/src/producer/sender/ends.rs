@@ -76,8 +76,15 @@ impl Sender {
             self.finish(held.payload, ABORTED, None);
         }
         // No thread may have taken them up yet, and none may for long.
-        for Coming { completion, number } in coming {
-            completion.finish(BatchOutcome::Failed(completion.given_up()));
+        for Coming {
+            completion,
+            number,
+            count,
+        } in coming
+        {
+            let error = completion.given_up();
+            self.flushes.failures.add(count, &error);
+            completion.finish(BatchOutcome::Failed(error));
             self.flushes.end(number);
         }
         self.machine.abort();

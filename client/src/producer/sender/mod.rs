@@ -33,6 +33,7 @@ use tokio::{
 use uuid::Uuid;
 
 use answers::SPOILT;
+pub(super) use flushes::Failures;
 use flushes::Flushes;
 use lingering::{Goes, Lingering};
 use loads::Loads;
@@ -55,9 +56,9 @@ use crate::{
 /// What a producer asks of its task.
 pub(super) enum Command {
     /// Linger no more, and say when everything taken so far is finished.
-    Flush(oneshot::Sender<()>),
+    Flush(oneshot::Sender<Failures>),
     /// Give up everything.
-    Abort(oneshot::Sender<()>),
+    Abort(oneshot::Sender<Failures>),
 }
 
 /// What becomes of an open batch.
