@@ -3,6 +3,7 @@
 use std::{ops::RangeInclusive, path::PathBuf, time::Duration};
 
 use clap::{ArgAction, Args as Group, Parser, Subcommand, builder::NonEmptyStringValueParser};
+use clap_complete::Shell;
 
 use crate::{
     escape::{self, Delimiter},
@@ -35,18 +36,22 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     Demo(Demo),
     /// Make, list and delete topics
-    #[command(subcommand)]
+    #[command(subcommand, alias = "topics")]
     Topic(TopicCommand),
     Produce(Produce),
     Consume(Consume),
     #[command(subcommand)]
     Wire(WireCommand),
+    Completions(Completions),
+    Man(Man),
 }
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum TopicCommand {
     Create(TopicCreate),
+    #[command(alias = "ls")]
     List(TopicList),
+    #[command(alias = "rm")]
     Delete(TopicDelete),
 }
 
@@ -60,7 +65,7 @@ impl Command {
             Self::Topic(TopicCommand::Delete(delete)) => &mut delete.connection,
             Self::Produce(produce) => &mut produce.connection,
             Self::Consume(consume) => &mut consume.connection,
-            Self::Wire(_) => return None,
+            Self::Wire(_) | Self::Completions(_) | Self::Man(_) => return None,
         })
     }
 }
@@ -144,15 +149,15 @@ pub(crate) struct Demo {
     pub(crate) connection: Connection,
 }
 
-/// Make a topic
+/// Make topics
 ///
-/// Prints the topic as `topic list` does: its name, how many partitions it has, and how many
+/// Prints each topic as `topic list` does: its name, how many partitions it has, and how many
 /// replicas each.
 #[derive(Debug, Group)]
 pub(crate) struct TopicCreate {
-    /// The topic
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) name: String,
+    /// The topics
+    #[arg(value_name = "NAME", required = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) names: Vec<String>,
 
     /// How many partitions; the broker decides if nothing is said
     #[arg(short, long, value_name = "N", value_parser = clap::value_parser!(i32).range(1..))]
@@ -183,12 +188,12 @@ pub(crate) struct TopicList {
     pub(crate) connection: Connection,
 }
 
-/// Delete a topic and its records
+/// Delete topics and their records
 #[derive(Debug, Group)]
 pub(crate) struct TopicDelete {
-    /// The topic
-    #[arg(value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) name: String,
+    /// The topics
+    #[arg(value_name = "NAME", required = true, value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) names: Vec<String>,
 
     #[command(flatten)]
     pub(crate) connection: Connection,
@@ -359,6 +364,24 @@ impl TopicArg {
         let given = self.argument.as_deref().or(self.named.as_deref());
         given.expect("clap asks for one of them")
     }
+}
+
+/// Print what a shell needs to complete commands and options
+///
+/// For bash: source <(ottla completions bash). For zsh and fish, write it to a file in the folder that the
+/// shell reads completions from.
+#[derive(Debug, Group)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// Write a man page for each command into a folder
+#[derive(Debug, Group)]
+pub(crate) struct Man {
+    /// The folder, which is made if it is not there
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
 }
 
 /// A name and a value.

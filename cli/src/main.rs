@@ -6,6 +6,7 @@
 //! - Each command is a module: [`topic`], [`produce`], [`consume`], [`demo`], [`wire`].
 //! - [`place`] and [`grep`] say which records are wanted; [`mod@format`] and [`json`] write one, and
 //!   [`output`] is where they write to.
+//! - [`manual`] makes completions and man pages from the arguments.
 //!
 //! Data goes to standard output and nothing else does. What went wrong is a [`Failure`], which
 //! knows the exit code: 1 for what failed, 2 for what was asked for wrongly.
@@ -21,6 +22,7 @@ mod interrupt;
 mod json;
 mod json_record;
 mod lines;
+mod manual;
 mod output;
 mod patient;
 mod place;
@@ -94,6 +96,8 @@ async fn run(command: &Command) -> Result<(), Failure> {
         Command::Produce(args) => produce::run(args).await,
         Command::Consume(args) => consume::run(args).await,
         Command::Wire(command) => wire::run(command),
+        Command::Completions(args) => manual::completions(args),
+        Command::Man(args) => manual::pages(args),
     }
 }
 

@@ -38,14 +38,36 @@ pub(crate) struct Listed {
 pub(crate) async fn create(args: &TopicCreate) -> Result<(), Failure> {
     let session = Session::open(&args.connection).await?;
     let timeout = session.timeout;
-    let new = NewTopic {
-        name: &args.name,
-        partitions: args.partitions,
-        replication_factor: args.replication_factor,
-        config: &args.config,
-    };
-    let made = make(&session.client, timeout, &new).await?;
-    print(&[made])
+    let mut failed = false;
+    for name in &args.names {
+        let new = NewTopic {
+            name,
+            partitions: args.partitions,
+            replication_factor: args.replication_factor,
+            config: &args.config,
+        };
+        let made = make(&session.client, timeout, &new).await;
+        if let Some(made) = told(made, &mut failed)? {
+            print(&[made])?;
+        }
+    }
+    ended(failed)
+}
+
+/// Tells what failed, so that the command goes on with the next topic.
+fn told<T>(done: Result<T, Failure>, failed: &mut bool) -> Result<Option<T>, Failure> {
+    match done {
+        Err(Failure::Failed(what)) => {
+            note(what);
+            *failed = true;
+            Ok(None)
+        }
+        done => done.map(Some),
+    }
+}
+
+const fn ended(failed: bool) -> Result<(), Failure> {
+    if failed { Err(Failure::Told) } else { Ok(()) }
 }
 
 /// `topic list`
@@ -65,18 +87,19 @@ pub(crate) async fn list(args: &TopicList) -> Result<(), Failure> {
     for topic in &hidden {
         note(format_args!("topic {}: {}", name(topic), topic.error_code));
     }
-    if hidden.is_empty() {
-        Ok(())
-    } else {
-        Err(Failure::Told)
-    }
+    ended(!hidden.is_empty())
 }
 
 /// `topic delete`
 pub(crate) async fn delete(args: &TopicDelete) -> Result<(), Failure> {
     let session = Session::open(&args.connection).await?;
     let timeout = session.timeout;
-    remove(&session.client, timeout, &args.name).await
+    let mut failed = false;
+    for name in &args.names {
+        let removed = remove(&session.client, timeout, name).await;
+        told(removed, &mut failed)?;
+    }
+    ended(failed)
 }
 
 /// Makes a topic, and says what became of it.

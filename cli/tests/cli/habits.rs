@@ -101,3 +101,25 @@ async fn what_is_wrong_in_a_file_is_told_with_its_name() {
         assert!(message.contains(named) && message.contains(name), "{ran:?}");
     }
 }
+
+#[tokio::test]
+async fn shells_complete_every_command() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let ran = ottla(&format!("completions {shell}")).await;
+        let script = ran.printed();
+        assert!(
+            script.contains("consume") && script.contains("bootstrap"),
+            "{shell}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn every_command_has_a_man_page() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("man/pages");
+    ottla(&format!("man {}", folder.display())).await.printed();
+    for page in ["ottla.1", "ottla-consume.1", "ottla-topic-create.1"] {
+        let text = fs::read_to_string(folder.join(page)).expect("it was written");
+        assert!(text.contains(".TH ottla"), "{page}");
+    }
+}

@@ -74,3 +74,31 @@ async fn a_topic_that_is_not_there_cannot_be_deleted() {
         "{ran:?}"
     );
 }
+
+#[tokio::test]
+async fn several_topics_are_made_and_deleted_at_once_and_what_fails_is_told() {
+    let cluster = three_brokers().await;
+    let made = on(&cluster, "topic create a b c -p 2 -r 1", b"").await;
+    assert_eq!(made.printed(), "a\t2\t1\nb\t2\t1\nc\t2\t1\n");
+    let again = on(&cluster, "topic create b d -p 2 -r 1", b"").await;
+    assert_eq!(
+        (again.code, &again.stdout[..]),
+        (Some(1), &b"d\t2\t1\n"[..]),
+        "{again:?}"
+    );
+    assert!(
+        again
+            .stderr
+            .contains("making topic b: TOPIC_ALREADY_EXISTS"),
+        "{again:?}"
+    );
+    let deleted = on(&cluster, "topics rm a nowhere c", b"").await;
+    assert!(
+        deleted.message(1).contains("deleting topic nowhere"),
+        "{deleted:?}"
+    );
+    assert_eq!(
+        on(&cluster, "topic ls", b"").await.printed(),
+        "b\t2\t1\nd\t2\t1\n"
+    );
+}
