@@ -32,7 +32,7 @@ async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
     let session = Session::open(&args.connection).await?;
     let mut builder = session.consumer()?;
     let instead = Instead::of(session.property("auto.offset.reset"));
-    let partitions = partitions(&session.client, args).await?;
+    let partitions = partitions(&session, args).await?;
     let topic = args.topic.name();
     let wanted = Wanted {
         range: args.range(),
@@ -60,8 +60,8 @@ async fn consume(args: &Consume, out: &mut Output) -> Result<(), Failure> {
 }
 
 /// The partitions that were asked for, or all.
-async fn partitions(client: &Client, args: &Consume) -> Result<Vec<i32>, Failure> {
-    let topic = client.topic(args.topic.name()).await?;
+async fn partitions(session: &Session, args: &Consume) -> Result<Vec<i32>, Failure> {
+    let topic = session.topic(args.topic.name()).await?;
     let count = i32::try_from(topic.partitions.len()).unwrap_or(i32::MAX);
     if args.partitions.is_empty() {
         return Ok((0..count).collect());

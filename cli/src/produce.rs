@@ -55,7 +55,7 @@ pub(crate) async fn run(args: &Produce) -> Result<(), Failure> {
 /// Connects, and finds the topic and the partition: now rather than after the first line was typed.
 async fn open(args: &Produce) -> Result<Session, Failure> {
     let session = Session::open(&args.connection).await?;
-    let topic = session.client.topic(args.topic.name()).await?;
+    let topic = session.topic(args.topic.name()).await?;
     let missing = args.partition.filter(|n| topic.partition(*n).is_none());
     if let Some(partition) = missing {
         let start = Start::Latest;

@@ -1,9 +1,10 @@
 //! A connection to the cluster that was asked for, and the settings of what is made from it.
 
-use std::{env, path::PathBuf, time::Duration};
+use std::{env, path::PathBuf, sync::Arc, time::Duration};
 
 use ottla::{
-    Client, Consumer, ConsumerBuilder, Producer, ProducerBuilder, Properties, protocol::ErrorCode,
+    Client, Consumer, ConsumerBuilder, ErrorCode, Producer, ProducerBuilder, Properties, Topic,
+    protocol::messages::MetadataRequest,
 };
 
 use crate::{
@@ -67,6 +68,34 @@ impl Session {
 
     pub(crate) fn consumer(&self) -> Result<ConsumerBuilder, Failure> {
         Ok(Consumer::from_properties(&self.client, &self.properties)?)
+    }
+
+    /// A topic that there must be. One that is not there is told with the nearest name that is.
+    pub(crate) async fn topic(&self, name: &str) -> Result<Arc<Topic>, Failure> {
+        let error = match self.client.topic(name).await {
+            Ok(topic) => return Ok(topic),
+            Err(error) => error,
+        };
+        if error.code() == Some(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION)
+            && let Some(near) = self.nearest_topic(name).await
+        {
+            return Err(Failure::Failed(format!("{error}; did you mean {near}?")));
+        }
+        Err(error.into())
+    }
+
+    /// The topic whose name is nearest, if a third of its letters at most differ: more is another word.
+    async fn nearest_topic(&self, name: &str) -> Option<String> {
+        let all = MetadataRequest {
+            topics: None,
+            ..MetadataRequest::default()
+        };
+        // It is only a hint: the error is told without it, too.
+        let topics = self.client.request(all).await.ok()?.topics;
+        let names = topics.into_iter().filter_map(|topic| topic.name);
+        let near = names.map(|known| (strsim::osa_distance(name, &known), known));
+        let (distance, known) = near.min()?;
+        (distance * 3 <= known.chars().count()).then(|| known.to_string())
     }
 
     /// The value of a setting, whoever gave it.

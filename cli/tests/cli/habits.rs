@@ -103,6 +103,20 @@ async fn what_is_wrong_in_a_file_is_told_with_its_name() {
 }
 
 #[tokio::test]
+async fn a_misspelt_topic_is_told_with_the_nearest() {
+    let cluster = cluster(&["orders", "customers"]).await;
+    for args in ["produce oders", "consume ordres -e"] {
+        let ran = on(&cluster, args, b"a\n").await;
+        assert!(
+            ran.message(1).contains("did you mean orders?"),
+            "{args}: {ran:?}"
+        );
+    }
+    let ran = on(&cluster, "consume payments -e", b"").await;
+    assert!(!ran.message(1).contains("did you mean"), "{ran:?}");
+}
+
+#[tokio::test]
 async fn shells_complete_every_command() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let ran = ottla(&format!("completions {shell}")).await;
