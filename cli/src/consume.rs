@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, future::ready, time::Duration};
 
-use ottla::{Client, Consumer, RecordBatch, Start};
+use ottla::{Client, Consumer, ErrorKind, RecordBatch, Start};
 use tokio::{select, time::timeout};
 
 use crate::{
@@ -106,10 +106,10 @@ impl Reading<'_> {
     async fn next(&mut self) -> Result<Option<RecordBatch>, Failure> {
         select! {
             biased;
-            batch = self.consumer.next_batch() => return Ok(Some(batch?)),
+            batch = next_batch(&mut self.consumer) => return Ok(Some(batch?)),
             () = ready(()) => self.out.flush()?,
         }
-        match timeout(self.idle, self.consumer.next_batch()).await {
+        match timeout(self.idle, next_batch(&mut self.consumer)).await {
             Ok(batch) => Ok(Some(batch?)),
             Err(_) => Ok(None),
         }
@@ -173,5 +173,16 @@ impl Reading<'_> {
             }
         }
         Ok(())
+    }
+}
+
+/// The next batch. The end of a partition (`enable.partition.eof`) is no failure: the command knows by
+/// itself where it ends.
+async fn next_batch(consumer: &mut Consumer) -> ottla::Result<RecordBatch> {
+    loop {
+        match consumer.next_batch().await {
+            Err(error) if matches!(error.kind(), ErrorKind::PartitionEnd { .. }) => {}
+            next => return next,
+        }
     }
 }

@@ -117,6 +117,18 @@ async fn only_what_matches_is_printed_and_counted() {
     }
 }
 
+/// As a configuration file of librdkafka's may ask for.
+#[tokio::test]
+async fn the_end_of_a_partition_is_no_error_of_the_command() {
+    let cluster = ten_records().await;
+    let args = "consume t -f %v -o 8:11 -X enable.partition.eof=true";
+    let consuming = begin(&cluster, args);
+    on(&cluster, "produce t", b"10\n").await.printed();
+    assert_eq!(finish(consuming, b"").await.printed(), "8910");
+    let args = "consume t -e -f %v -X enable.partition.eof=true";
+    assert_eq!(on(&cluster, args, b"").await.printed(), "012345678910");
+}
+
 #[tokio::test]
 async fn the_end_is_where_it_was_at_the_beginning() {
     let cluster = ten_records().await;
