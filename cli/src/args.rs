@@ -203,8 +203,8 @@ pub(crate) struct TopicDelete {
 ///
 /// Lines are bytes and end with a newline, which is not part of the record; an empty line is an
 /// empty value. The command waits until every record is written. When one is not, it says so with
-/// the number of its line, reads no further, waits for those under way, and exits with 1. On a terminal, or with -v, it
-/// says at the end how many were written.
+/// the number of its line, reads no further, waits for those under way, and exits with 1. On a
+/// terminal, or with -v, it says at the end how many were written.
 #[derive(Debug, Group)]
 pub(crate) struct Produce {
     #[command(flatten)]
@@ -219,7 +219,7 @@ pub(crate) struct Produce {
     #[arg(short, long, value_name = "KEY", conflicts_with = "key_delimiter")]
     pub(crate) key: Option<String>,
 
-    /// What ends a record instead of a newline; \n, \0 and \xNN stand for bytes
+    /// The bytes that end each record, instead of a newline; \n, \0 and \xNN stand for bytes
     #[arg(short = 'D', long, value_name = "DELIM", value_parser = escape::delimiter)]
     pub(crate) delimiter: Option<Delimiter>,
 
@@ -274,10 +274,9 @@ pub(crate) struct Produce {
 /// Print the records of a topic
 ///
 /// FORMAT is text with verbs, as franz-go has them: %t topic, %p partition, %o offset, %d timestamp
-/// in milliseconds, %k key, %v value (or %s, as in kcat), %T %K %V (or %S) their
-/// lengths in bytes (-1 is null), %H how many
-/// headers, %h{..} the braces' content once for each header, with %k %v %K %V for that header's
-/// name and value, and %% for a percent sign. A null prints as nothing, and bytes that are not
+/// in milliseconds, %k key, %v value (or %s, as in kcat), %T %K %V (or %S) their lengths in bytes
+/// (-1 is null), %H how many headers, %h{..} the braces' content once for each header, with %k %v
+/// %K %V for that header's name and value, and %% for a percent sign. A null prints as nothing, and bytes that are not
 /// UTF-8 as they are. \n \t \r \0 \\ and \xNN stand for bytes.
 ///
 /// JSON has the fields topic, partition, offset, tstype (create or logappend), ts, key, value and
@@ -336,7 +335,7 @@ pub(crate) struct Consume {
 }
 
 impl Consume {
-    /// What part of each partition is wanted.
+    /// The part of each partition that the command reads.
     pub(crate) const fn range(&self) -> Range {
         if self.from_beginning {
             Range::ALL

@@ -13,7 +13,7 @@ pub(crate) struct Grep {
     pattern: Regex,
 }
 
-/// What of a record a filter looks at.
+/// The part of a record that a filter looks at.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Part {
     Key,

@@ -115,7 +115,7 @@ impl<'a> Producing<'a> {
         note(format_args!("{signal}: {} written", self.records()));
     }
 
-    /// What became of it all.
+    /// Says how many records were written, where, and how fast.
     fn sum_up(&self) {
         let time = self.started.elapsed().as_secs_f64();
         let rate = self.written as f64 / time.max(1e-6);
@@ -293,7 +293,7 @@ impl<'a> Producing<'a> {
     /// Waits for all that are under way.
     async fn finish(&mut self) -> Result<(), Failure> {
         match self.producer.flush().await {
-            // Each is told below, with its line.
+            // The loop below tells each failed record, with its line.
             Err(error) if matches!(error.kind(), ErrorKind::Unwritten { .. }) => {}
             flushed => flushed?,
         }

@@ -24,7 +24,7 @@ const CONFIG: &str = "OTTLA_CONFIG";
 pub(crate) struct Session {
     pub(crate) client: Client,
     pub(crate) timeout: Duration,
-    /// What `-X` says.
+    /// The settings that `-X` gives.
     given: Properties,
     properties: Properties,
 }
@@ -70,7 +70,7 @@ impl Session {
         Ok(Consumer::from_properties(&self.client, &self.properties)?)
     }
 
-    /// A topic that there must be. One that is not there is told with the nearest name that is.
+    /// Looks a topic up. Where there is none, the error names the nearest topic that there is.
     pub(crate) async fn topic(&self, name: &str) -> Result<Arc<Topic>, Failure> {
         let error = match self.client.topic(name).await {
             Ok(topic) => return Ok(topic),
@@ -90,7 +90,7 @@ impl Session {
             topics: None,
             ..MetadataRequest::default()
         };
-        // It is only a hint: the error is told without it, too.
+        // Without the list of topics the user gets the error without a hint.
         let topics = self.client.request(all).await.ok()?.topics;
         let names = topics.into_iter().filter_map(|topic| topic.name);
         let near = names.map(|known| (strsim::osa_distance(name, &known), known));

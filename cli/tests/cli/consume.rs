@@ -122,9 +122,16 @@ async fn only_what_matches_is_printed_and_counted() {
 async fn the_end_of_a_partition_is_no_error_of_the_command() {
     let cluster = ten_records().await;
     let args = "consume t -f %v -o 8:11 -X enable.partition.eof=true";
-    let consuming = begin(&cluster, args);
+    let mut consuming = begin(&cluster, args);
+    let mut stdout = consuming.stdout.take().expect("it is a pipe");
+    stdout.read_exact(&mut [0; 2]).await.expect("it prints");
+    // It has come to the end by now.
     on(&cluster, "produce t", b"10\n").await.printed();
-    assert_eq!(finish(consuming, b"").await.printed(), "8910");
+    let mut rest = String::new();
+    stdout.read_to_string(&mut rest).await.expect("it is text");
+    assert_eq!(rest, "10");
+    let ran = finish(consuming, b"").await;
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
     let args = "consume t -e -f %v -X enable.partition.eof=true";
     assert_eq!(on(&cluster, args, b"").await.printed(), "012345678910");
 }

@@ -104,17 +104,18 @@ impl<'a, H> Record<'a, H> {
     /// These headers, in order, instead of those before; names may repeat. Nothing is copied.
     #[must_use]
     pub fn headers(self, headers: &'a [Header<'a>]) -> Record<'a> {
-        self.with(headers)
+        self.with(|_| headers)
     }
 
-    pub(super) fn with<G>(self, headers: G) -> Record<'a, G> {
+    /// The same record with other headers, made from those before.
+    fn with<G>(self, headers: impl FnOnce(H) -> G) -> Record<'a, G> {
         Record {
             topic: self.topic,
             partition: self.partition,
             timestamp: self.timestamp,
             key: self.key,
             value: self.value,
-            headers,
+            headers: headers(self.headers),
         }
     }
 }
@@ -127,24 +128,11 @@ impl<'a, H: HeaderList<'a>> Record<'a, H> {
         name: &'a (impl AsRef<[u8]> + ?Sized),
         value: impl NullableBytes<'a>,
     ) -> Record<'a, FewHeaders<'a>> {
-        let Self {
-            topic,
-            partition,
-            timestamp,
-            key,
-            value: content,
-            headers,
-        } = self;
-        let mut headers = headers.into_few();
-        headers.0.push(Header::new(name, value));
-        Record {
-            topic,
-            partition,
-            timestamp,
-            key,
-            value: content,
-            headers,
-        }
+        self.with(|headers| {
+            let mut few = headers.into_few();
+            few.0.push(Header::new(name, value));
+            few
+        })
     }
 
     /// The headers so far.

@@ -4,8 +4,7 @@ use std::{
     fmt,
     str::FromStr,
     sync::Arc,
-    time::Duration,
-    time::{SystemTime, UNIX_EPOCH},
+    time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
 use ottla_protocol::ErrorCode;
